@@ -1,0 +1,36 @@
+//! The kernel's side of the agent: rtnetlink, wrapped in one place because its crates change often.
+//!
+//! Two sockets. One only listens to multicast groups ([`watch`]), with a large receive buffer and a task of its own that
+//! does nothing but drain it; the other one asks and changes ([`Kernel`]). What arrives is turned into [`Change`]s at once.
+//! Events are hints: after a lost one (`ENOBUFS`, told as [`Change::Overrun`]) and on a timer everything is dumped again.
+
+mod decode;
+mod ipv6;
+mod request;
+mod watch;
+
+pub(crate) use ipv6::set_ipv6;
+pub(crate) use request::{Kernel, RequestError};
+pub(crate) use watch::watch;
+
+use crate::link::{Link, LinkAddress};
+use crate::route::HostRoute;
+
+/// Something that the kernel told.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// A link is there, in this state (addresses are told apart).
+    Link(Link),
+    /// A link is gone.
+    LinkGone(u32),
+    /// An address is, or is no longer, on a link.
+    Address {
+        ifindex: u32,
+        address: LinkAddress,
+        present: bool,
+    },
+    /// A route of our protocol is, or is no longer, in the kernel.
+    Route { route: HostRoute, present: bool },
+    /// The kernel could not tell everything: dump.
+    Overrun,
+}

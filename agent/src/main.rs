@@ -1,0 +1,211 @@
+//! The agent: watches the host's links, decides what each VM gets, and is the only program here that changes the host.
+//!
+//! It never parses a byte that a guest has sent: guests talk to responders, one unprivileged process for each link, and a
+//! responder says no more than "somebody asked, generation 7". Read on in [`reconcile`] (the one task that acts), [`plan`]
+//! (what it does, decided purely), [`presence`] (which link is a VM's), [`kernel`] (rtnetlink), [`responders`] (the
+//! processes) and [`publish`] (what operators see).
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod config;
+mod kernel;
+mod link;
+mod plan;
+mod presence;
+mod publish;
+mod reconcile;
+mod responders;
+mod route;
+mod vm;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use publish::Published;
+use reconcile::{Parts, Reconciler};
+use responders::{Responders, Setup};
+use slash32_policy::Config;
+use slash32_store::Embedded;
+use std::fs;
+use std::io::IsTerminal;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Gives every virtual machine its own /32: serves the DHCP of each VM link and keeps the host's routes to the VMs.
+#[derive(Parser)]
+#[command(name = "slash32-agent", version)]
+struct Arguments {
+    /// The config; files in conf.d beside it are read too.
+    #[arg(long, value_name = "FILE", default_value = "/etc/slash32/slash32.toml")]
+    config: PathBuf,
+    /// Only check the config: print what is wrong with it, and exit.
+    #[arg(long)]
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("slash32-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let config = config::load(&arguments.config)?;
+    if arguments.check {
+        println!("{}: ok", arguments.config.display());
+        return Ok(());
+    }
+    log();
+    if !nix::unistd::geteuid().is_root() {
+        tracing::warn!(
+            "not started as root: without CAP_NET_ADMIN and CAP_NET_RAW no link can be served"
+        );
+    }
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?
+        .block_on(serve(arguments.config.clone(), config))
+}
+
+/// To stderr, a line an event; without a time under systemd, whose journal has its own.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SLASH32_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        lines.without_time().init()
+    } else {
+        lines.init()
+    }
+}
+
+async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
+    let runtime = config.agent.runtime_dir.clone();
+    let folder = runtime.join("responder");
+    make_folder(&runtime, 0o755)?;
+    make_folder(&folder, 0o700)?;
+    make_folder(&runtime.join("hooks"), 0o700)?;
+    make_folder(&config.agent.state_dir, 0o700)?;
+    // Also keeps a second agent from starting on the same state.
+    let store = Embedded::open(&config.agent.state_dir.join("slash32.redb"))?;
+    let listener = listen(&runtime.join("agent.sock"))?;
+
+    let (to_inbox, inbox) = mpsc::channel(1024);
+    let (to_requests, requests) = mpsc::channel(64);
+    let published = Arc::new(Published::new(to_requests));
+    let (uid, gid) = responder_user();
+    let setup = Setup {
+        program: responder_program(&config)?,
+        folder,
+        uid,
+        gid,
+    };
+    // Listen first, then dump: what changes in between is told.
+    let changes = kernel::watch(config.route.protocol, config.route.table)
+        .context("cannot watch the host's links")?;
+    let reload = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let parts = Parts {
+        config_file,
+        config,
+        boot: fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .context("cannot read the boot id")?
+            .trim()
+            .into(),
+        kernel: kernel::Kernel::connect()
+            .context("cannot talk to the kernel's routing (rtnetlink)")?,
+        store: Box::new(store),
+        responders: Responders::new(setup, to_inbox),
+        published: Arc::clone(&published),
+        inbox,
+        changes,
+        requests,
+    };
+    let api = tokio::spawn(slash32_control::serve(listener, published));
+    let reconciler = tokio::select! {
+        started = Reconciler::start(parts) => started?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    tracing::info!("in charge");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    tokio::select! {
+        () = reconciler.run(reload) => bail!("the reconcile task ended"),
+        ended = api => bail!("the operator API ended: {ended:?}"),
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // Responders go on serving; the next agent adopts them.
+    tracing::info!("ends; the responders go on serving");
+    Ok(())
+}
+
+fn make_folder(path: &Path, mode: u32) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .with_context(|| format!("cannot make the folder {}", path.display()))
+}
+
+/// The operator API's socket. One that an ended agent has left is replaced.
+fn listen(path: &Path) -> Result<UnixListener> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        bail!(
+            "another slash32-agent answers at {}: end it, or give this one a runtime-dir of its own",
+            path.display()
+        );
+    }
+    let _ = fs::remove_file(path);
+    let listener =
+        UnixListener::bind(path).with_context(|| format!("cannot listen at {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660))
+        .with_context(|| format!("cannot set the mode of {}", path.display()))?;
+    Ok(listener)
+}
+
+/// `responder = PATH`, or beside this program, or where the package puts it.
+fn responder_program(config: &Config) -> Result<PathBuf> {
+    const NAME: &str = "slash32-responder";
+    let configured = config.agent.responder.clone();
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|program| Some(program.parent()?.join(NAME)));
+    let packaged = Path::new("/usr/libexec/slash32").join(NAME);
+    let candidates: Vec<PathBuf> = match configured {
+        Some(path) => vec![path],
+        None => beside.into_iter().chain([packaged]).collect(),
+    };
+    let found = candidates.iter().find(|path| path.is_file()).cloned();
+    found.with_context(|| {
+        let places = candidates
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect::<Vec<_>>()
+            .join(" or ");
+        format!("no responder program at {places}: install it, or set responder in [agent]")
+    })
+}
+
+/// The user that responders become: `slash32-responder`, or nobody where the package has not made it.
+fn responder_user() -> (u32, u32) {
+    match nix::unistd::User::from_name("slash32-responder") {
+        Ok(Some(user)) => (user.uid.as_raw(), user.gid.as_raw()),
+        _ => (65534, 65534),
+    }
+}

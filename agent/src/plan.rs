@@ -1,0 +1,228 @@
+//! What is to be done so that the host becomes what it should be: decided purely, from two values, and tested by tables.
+//!
+//! Removals come first, over all links, so that an address that moves is never in two places; then each link gets what it
+//! lacks, in the order in which one step needs the other: the gateway's address, the settings, the responder, the host
+//! route, the binding, the word that the route is there.
+
+use crate::link::{Ipv4Settings, Ipv6Settings, LinkAddress};
+use crate::route::HostRoute;
+use slash32_binding::{Binding, Generation, Ipv4Addr};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the host should be.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Desired {
+    /// By ifindex. A link that is not here is not ours: what we gave it is taken back.
+    pub(crate) links: BTreeMap<u32, DesiredLink>,
+}
+
+/// What one link should be.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct DesiredLink {
+    /// On the link as a /32.
+    pub(crate) gateway: Ipv4Addr,
+    /// IPv6 is off, or else at least router advertisements are not believed.
+    pub(crate) ipv6_disabled: bool,
+    /// `None`: no VM is to be served.
+    pub(crate) serve: Option<Serve>,
+    /// The VM's host route, when it is to be there now.
+    pub(crate) route: Option<HostRoute>,
+}
+
+/// The VM to serve.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Serve {
+    pub(crate) generation: Generation,
+    pub(crate) binding: Binding,
+}
+
+/// What the host is.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Observed {
+    pub(crate) links: BTreeMap<u32, ObservedLink>,
+    /// Every route of our protocol that leaves by a link of this plan.
+    pub(crate) routes: BTreeSet<HostRoute>,
+    pub(crate) responders: BTreeMap<u32, ObservedResponder>,
+}
+
+/// What one link is.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ObservedLink {
+    pub(crate) addresses: BTreeSet<LinkAddress>,
+    pub(crate) ipv4: Option<Ipv4Settings>,
+    pub(crate) ipv6: Option<Ipv6Settings>,
+}
+
+/// What one responder was given.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ObservedResponder {
+    /// The generation that it serves; none when it serves nothing.
+    pub(crate) generation: Generation,
+    /// The binding that it was last given by this agent; `None` when another agent gave it one.
+    pub(crate) binding: Option<Binding>,
+    /// It knows that the host route is there.
+    pub(crate) confirmed: bool,
+}
+
+/// One change to the host.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Step {
+    /// RTM_DELROUTE.
+    RemoveRoute(HostRoute),
+    /// RTM_DELADDR of an address that we put there.
+    RemoveAddress { ifindex: u32, address: LinkAddress },
+    /// The VM is gone: the responder forgets it.
+    End {
+        ifindex: u32,
+        generation: Generation,
+    },
+    /// The link is not ours any more: the responder exits.
+    Stop { ifindex: u32 },
+    /// RTM_NEWADDR.
+    AddAddress { ifindex: u32, address: Ipv4Addr },
+    /// RTM_SETLINK.
+    SetIpv4 { ifindex: u32 },
+    /// `net.ipv6.conf`.
+    SetIpv6 { ifindex: u32, disabled: bool },
+    /// A responder process with its control connection.
+    Start { ifindex: u32 },
+    /// RTM_NEWROUTE.
+    AddRoute(HostRoute),
+    /// The binding; with fresh sockets when the generation is a new one.
+    Hello {
+        ifindex: u32,
+        serve: Box<Serve>,
+        sockets: bool,
+        confirmed: bool,
+    },
+    /// The host route is there.
+    Confirm {
+        ifindex: u32,
+        generation: Generation,
+    },
+}
+
+impl Step {
+    /// The link that the step is about.
+    pub(crate) fn ifindex(&self) -> u32 {
+        match self {
+            Self::RemoveRoute(route) | Self::AddRoute(route) => route.ifindex,
+            Self::RemoveAddress { ifindex, .. }
+            | Self::End { ifindex, .. }
+            | Self::Stop { ifindex }
+            | Self::AddAddress { ifindex, .. }
+            | Self::SetIpv4 { ifindex }
+            | Self::SetIpv6 { ifindex, .. }
+            | Self::Start { ifindex }
+            | Self::Hello { ifindex, .. }
+            | Self::Confirm { ifindex, .. } => *ifindex,
+        }
+    }
+
+    /// Somebody learns from it which address a VM has: only what is durable may be told.
+    pub(crate) fn tells_an_address(&self) -> bool {
+        matches!(self, Self::AddRoute(_) | Self::Hello { .. })
+    }
+}
+
+/// The steps from `observed` to `desired`, in the order in which they are to be carried out. None when nothing is to do.
+pub(crate) fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let mut steps = Vec::new();
+    removals(desired, observed, &mut steps);
+    for (ifindex, link) in &desired.links {
+        additions(*ifindex, link, observed, &mut steps);
+    }
+    steps
+}
+
+fn removals(desired: &Desired, observed: &Observed, steps: &mut Vec<Step>) {
+    let wanted = |route: &HostRoute| {
+        desired
+            .links
+            .get(&route.ifindex)
+            .is_some_and(|link| link.route == Some(*route))
+    };
+    steps.extend(
+        observed
+            .routes
+            .iter()
+            .filter(|route| !wanted(route))
+            .map(|route| Step::RemoveRoute(*route)),
+    );
+    for (&ifindex, responder) in &observed.responders {
+        match desired.links.get(&ifindex) {
+            None => steps.push(Step::Stop { ifindex }),
+            Some(link) if link.serve.is_none() && responder.generation != Generation::NONE => {
+                steps.push(Step::End {
+                    ifindex,
+                    generation: responder.generation,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    for (&ifindex, link) in &observed.links {
+        let gateway = desired.links.get(&ifindex).map(|desired| desired.gateway);
+        let stale = link
+            .addresses
+            .iter()
+            .filter(|a| a.ours && Some(a.address) != gateway);
+        steps.extend(stale.map(|address| Step::RemoveAddress {
+            ifindex,
+            address: *address,
+        }));
+    }
+}
+
+fn additions(ifindex: u32, link: &DesiredLink, observed: &Observed, steps: &mut Vec<Step>) {
+    if let Some(now) = observed.links.get(&ifindex) {
+        if !now
+            .addresses
+            .iter()
+            .any(|a| a.address == link.gateway && a.prefix_length == 32)
+        {
+            steps.push(Step::AddAddress {
+                ifindex,
+                address: link.gateway,
+            });
+        }
+        if now.ipv4 != Some(Ipv4Settings::VM_LINK) {
+            steps.push(Step::SetIpv4 { ifindex });
+        }
+        let ipv6_fits = |now: Ipv6Settings| now.disabled || (!link.ipv6_disabled && !now.accept_ra);
+        if now.ipv6.is_some_and(|now| !ipv6_fits(now)) {
+            steps.push(Step::SetIpv6 {
+                ifindex,
+                disabled: link.ipv6_disabled,
+            });
+        }
+    }
+    let responder = observed.responders.get(&ifindex);
+    if link.serve.is_some() && responder.is_none() {
+        steps.push(Step::Start { ifindex });
+    }
+    if let Some(route) = link.route
+        && !observed.routes.contains(&route)
+    {
+        steps.push(Step::AddRoute(route));
+    }
+    let Some(serve) = &link.serve else { return };
+    let confirmed = link.route.is_some();
+    let serving = responder.filter(|responder| responder.generation == serve.generation);
+    match serving {
+        Some(responder) if responder.binding == Some(serve.binding) => {
+            if confirmed && !responder.confirmed {
+                steps.push(Step::Confirm {
+                    ifindex,
+                    generation: serve.generation,
+                });
+            }
+        }
+        _ => steps.push(Step::Hello {
+            ifindex,
+            serve: Box::new(serve.clone()),
+            sockets: serving.is_none(),
+            confirmed,
+        }),
+    }
+}

@@ -1,0 +1,169 @@
+//! What operators see: a snapshot that the reconcile task replaces link by link, and that the operator API reads without
+//! waiting for it.
+
+use crate::vm::rfc3339;
+use jiff::Timestamp;
+use slash32_control::{
+    Event, EventKind, LinkDetail, LinkRow, Operator, ShowError, State, Version, resolve,
+};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// How long `show` waits for a link's responder to say how it is; then it shows what was last known.
+const FRESH: Duration = Duration::from_millis(200);
+/// How many events a slow reader may be behind.
+const EVENTS: usize = 4096;
+
+/// One link as it is shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) detail: LinkDetail,
+    /// When the acknowledged lease ends: nobody tells the agent, so it is looked at when somebody asks.
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// A word to the reconcile task.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Ask the link's responder for its State, and say when it has come.
+    Refresh(u32, oneshot::Sender<()>),
+}
+
+/// The published snapshot.
+pub(crate) struct Published {
+    links: Mutex<BTreeMap<u32, Shown>>,
+    changes: watch::Sender<u64>,
+    events: broadcast::Sender<Event>,
+    requests: mpsc::Sender<Request>,
+}
+
+impl Published {
+    pub(crate) fn new(requests: mpsc::Sender<Request>) -> Self {
+        Self {
+            links: Mutex::new(BTreeMap::new()),
+            changes: watch::Sender::new(0),
+            events: broadcast::Sender::new(EVENTS),
+            requests,
+        }
+    }
+
+    fn links(&self) -> MutexGuard<'_, BTreeMap<u32, Shown>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces what is shown of some links; `None` takes one away.
+    pub(crate) fn put(&self, shown: impl IntoIterator<Item = (u32, Option<Shown>)>) {
+        let mut links = self.links();
+        for (ifindex, shown) in shown {
+            match shown {
+                Some(shown) => {
+                    links.insert(ifindex, shown);
+                }
+                None => {
+                    links.remove(&ifindex);
+                }
+            }
+        }
+        drop(links);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Tells whoever listens, and the log.
+    pub(crate) fn event(
+        &self,
+        time: Timestamp,
+        link: Option<(&str, u32)>,
+        kind: EventKind,
+        address: Option<Ipv4Addr>,
+        text: String,
+    ) {
+        match link {
+            Some((name, _)) if kind == EventKind::Failed => tracing::warn!("{name}: {text}"),
+            Some((name, _)) => tracing::info!("{name}: {text}"),
+            None => tracing::info!("{text}"),
+        }
+        let event = Event {
+            time: rfc3339(time),
+            link: link.map(|(name, _)| name.to_owned()),
+            ifindex: link.map(|(_, ifindex)| ifindex),
+            kind,
+            address,
+            text,
+        };
+        // Nobody listening is no fault.
+        let _ = self.events.send(event);
+    }
+}
+
+/// A lease that has run out since the row was made shows.
+fn aged(mut row: LinkRow, expires_at: Option<Timestamp>) -> LinkRow {
+    if row.state == State::Bound && expires_at.is_some_and(|end| end <= Timestamp::now()) {
+        row.state = State::Ready;
+        row.reason = Some("the lease has expired".into());
+    }
+    row
+}
+
+impl Operator for Published {
+    fn list(&self) -> Vec<LinkRow> {
+        let links = self.links();
+        let mut rows: Vec<LinkRow> = links
+            .values()
+            .map(|shown| aged(shown.detail.row.clone(), shown.expires_at))
+            .collect();
+        drop(links);
+        rows.sort_by(|a, b| natural(&a.link, &b.link));
+        rows
+    }
+
+    async fn show(&self, key: &str) -> Result<LinkDetail, ShowError> {
+        let ifindex = resolve(&self.list(), key)?.ifindex;
+        let (reply, answered) = oneshot::channel();
+        if self
+            .requests
+            .try_send(Request::Refresh(ifindex, reply))
+            .is_ok()
+        {
+            // Late or never: then what was last known is shown.
+            let _ = tokio::time::timeout(FRESH, answered).await;
+        }
+        let shown = self.links().get(&ifindex).cloned();
+        let mut shown = shown.ok_or_else(|| ShowError::NotFound {
+            key: key.to_owned(),
+        })?;
+        shown.detail.row = aged(shown.detail.row, shown.expires_at);
+        Ok(shown.detail)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    fn version(&self) -> Version {
+        Version {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: slash32_control::PROTOCOL,
+        }
+    }
+}
+
+/// virbr2 before virbr10.
+fn natural(a: &str, b: &str) -> std::cmp::Ordering {
+    let split = |name: &str| {
+        let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let (stem, number) = name.split_at(name.len() - digits);
+        (
+            stem.to_owned(),
+            number.parse::<u64>().ok(),
+            number.to_owned(),
+        )
+    };
+    split(a).cmp(&split(b))
+}

@@ -1,0 +1,461 @@
+//! The one task that changes the host.
+//!
+//! It is level-triggered: whatever happens only marks links dirty, and a pass brings every dirty link from what the host is
+//! to what it should be. `decide` (policy and presence to [`Desired`]), [`plan`] (pure) and `apply` are apart. What a pass
+//! decides is durable before anybody is told of it. Between any two steps the claims of other VMs are answered, so that a
+//! thousand links that come up at once do not make one guest wait.
+
+mod adopt;
+mod apply;
+mod decide;
+mod events;
+
+use crate::kernel::{Change, Kernel};
+use crate::link::LinkTable;
+use crate::plan::{Desired, Observed, ObservedLink, ObservedResponder, Step, plan};
+use crate::publish::{Published, Request, Shown};
+use crate::responders::{FromResponder, Responders};
+use crate::route::HostRoute;
+use crate::vm::VmLink;
+use jiff::Timestamp;
+use slash32_binding::Prefix;
+use slash32_control::LinkDetail;
+use slash32_policy::{Allocations, Config};
+use slash32_store::{Change as Record, Lease, Store};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+/// How often everything is dumped and looked at again, whatever was or was not told.
+const FULL_PASS: Duration = Duration::from_secs(60);
+/// How long news of leases may wait for the store: the responders know them all the while.
+const LEASE_DELAY: Duration = Duration::from_secs(1);
+/// How long after a lost netlink message the second dump is made: by then the queue of before is empty.
+const SETTLE: Duration = Duration::from_secs(1);
+
+pub(crate) struct Reconciler {
+    config_file: PathBuf,
+    config: Arc<Config>,
+    boot: String,
+    kernel: Kernel,
+    store: Arc<Mutex<Box<dyn Store>>>,
+    allocations: Allocations,
+    /// Acknowledged leases by link name, as the store has them.
+    leases: BTreeMap<String, Lease>,
+    /// Records that are not durable yet.
+    unsaved: Vec<Record>,
+    /// Leases that are not durable yet, and since when.
+    unsaved_leases: BTreeSet<u32>,
+    save_leases_at: Option<Instant>,
+
+    table: LinkTable,
+    routes: BTreeSet<HostRoute>,
+    /// The kernel may have flushed routes without a word.
+    routes_stale: bool,
+    responders: Responders,
+    /// What each responder was given.
+    given: BTreeMap<u32, ObservedResponder>,
+    vms: BTreeMap<u32, VmLink>,
+    dirty: BTreeSet<u32>,
+    /// Everything is to be dumped, then.
+    dump_at: Instant,
+    /// And once more, then.
+    dump_again: Option<Instant>,
+    waiting: BTreeMap<u32, Vec<oneshot::Sender<()>>>,
+
+    published: Arc<Published>,
+    inbox: mpsc::Receiver<FromResponder>,
+    changes: mpsc::UnboundedReceiver<Change>,
+    requests: mpsc::Receiver<Request>,
+}
+
+/// What the task is made of.
+pub(crate) struct Parts {
+    pub(crate) config_file: PathBuf,
+    pub(crate) config: Config,
+    pub(crate) boot: String,
+    pub(crate) kernel: Kernel,
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) responders: Responders,
+    pub(crate) published: Arc<Published>,
+    pub(crate) inbox: mpsc::Receiver<FromResponder>,
+    pub(crate) changes: mpsc::UnboundedReceiver<Change>,
+    pub(crate) requests: mpsc::Receiver<Request>,
+}
+
+impl Reconciler {
+    /// Loads the store, dumps the kernel, adopts the responders that are there, and makes the first pass.
+    pub(crate) async fn start(parts: Parts) -> anyhow::Result<Self> {
+        let records = parts.store.load()?;
+        let held = records
+            .allocations
+            .into_iter()
+            .map(|a| slash32_policy::Held {
+                network: a.network,
+                identity: a.identity,
+                address: a.address,
+            });
+        let allocations = Allocations::new(&parts.config, held);
+        let mut reconciler = Self {
+            config_file: parts.config_file,
+            config: Arc::new(parts.config),
+            boot: parts.boot,
+            kernel: parts.kernel,
+            store: Arc::new(Mutex::new(parts.store)),
+            allocations,
+            leases: records
+                .leases
+                .into_iter()
+                .map(|lease| (lease.link.clone(), lease))
+                .collect(),
+            unsaved: Vec::new(),
+            unsaved_leases: BTreeSet::new(),
+            save_leases_at: None,
+            table: LinkTable::default(),
+            routes: BTreeSet::new(),
+            routes_stale: false,
+            responders: parts.responders,
+            given: BTreeMap::new(),
+            vms: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            dump_at: Instant::now(),
+            dump_again: None,
+            waiting: BTreeMap::new(),
+            published: parts.published,
+            inbox: parts.inbox,
+            changes: parts.changes,
+            requests: parts.requests,
+        };
+        reconciler.dump().await?;
+        reconciler.adopt(records.attachments).await?;
+        reconciler.pass().await;
+        Ok(reconciler)
+    }
+
+    /// Runs until the process ends.
+    pub(crate) async fn run(mut self, mut reload: Signal) {
+        loop {
+            let deadline = self.next_deadline();
+            tokio::select! {
+                biased;
+                Some(message) = self.inbox.recv() => self.hear(message).await,
+                Some(change) = self.changes.recv() => {
+                    self.notice(change);
+                    while let Ok(change) = self.changes.try_recv() {
+                        self.notice(change);
+                    }
+                }
+                Some(request) = self.requests.recv() => self.obey(request),
+                Some(()) = reload.recv() => self.reload(),
+                () = tokio::time::sleep_until(deadline) => self.tick().await,
+            }
+            self.pass().await;
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let retries = self
+            .vms
+            .values()
+            .filter_map(|vm| vm.retry.map(|retry| retry.at))
+            .min();
+        let others = [
+            retries,
+            self.save_leases_at,
+            self.responders.next_deadline(),
+        ];
+        others
+            .into_iter()
+            .flatten()
+            .fold(self.dump_at, Instant::min)
+    }
+
+    /// Something is due.
+    async fn tick(&mut self) {
+        let now = Instant::now();
+        if self.dump_at <= now
+            && let Err(error) = self.dump().await
+        {
+            tracing::warn!("cannot read the host's links and routes, trying again: {error}");
+            self.dump_at = now + SETTLE;
+        }
+        let due = |vm: &VmLink| vm.retry.is_some_and(|retry| retry.at <= now);
+        self.dirty
+            .extend(self.vms.values().filter(|vm| due(vm)).map(|vm| vm.ifindex));
+        for ifindex in self.responders.silent() {
+            self.lose_responder(ifindex, "says nothing, so it is replaced");
+        }
+        if self.save_leases_at.is_some_and(|at| at <= now) {
+            self.save_leases().await;
+        }
+    }
+
+    /// Reads everything from the kernel anew, and marks every link dirty.
+    async fn dump(&mut self) -> Result<(), crate::kernel::RequestError> {
+        let (protocol, table) = (self.config.route.protocol, self.config.route.table);
+        let links = self.kernel.links().await?;
+        let addresses = self.kernel.addresses(protocol).await?;
+        let routes = self.kernel.routes(protocol, table).await?;
+        self.dirty.extend(self.table.replace(links, &addresses));
+        self.dirty
+            .extend(self.table.iter().map(|link| link.ifindex));
+        self.dirty.extend(self.vms.keys());
+        self.routes = routes.into_iter().collect();
+        self.dirty
+            .extend(self.routes.iter().map(|route| route.ifindex));
+        self.routes_stale = false;
+        self.dump_at = self.dump_again.take().unwrap_or(Instant::now() + FULL_PASS);
+        Ok(())
+    }
+
+    /// Brings every dirty link to what it should be.
+    async fn pass(&mut self) {
+        if self.dirty.is_empty() {
+            return;
+        }
+        if self.routes_stale {
+            self.dump_routes().await;
+        }
+        let scope = std::mem::take(&mut self.dirty);
+        if scope
+            .iter()
+            .any(|ifindex| self.table.get(*ifindex).is_none())
+        {
+            let present: HashSet<&str> = self.table.iter().map(|link| link.name.as_str()).collect();
+            self.allocations.retain_links(|name| present.contains(name));
+        }
+        let steps = self.settle(&scope).await;
+        let failed = self.apply(steps).await;
+        self.conclude(&scope, &failed);
+    }
+
+    /// Brings one link to what it should be, in the middle of a pass over others.
+    async fn pass_one(&mut self, ifindex: u32) {
+        let scope = BTreeSet::from([ifindex]);
+        let mut failed = BTreeSet::new();
+        for step in self.settle(&scope).await {
+            self.carry_out(step, &mut failed).await;
+        }
+        self.conclude(&scope, &failed);
+    }
+
+    /// Decides about the links in `scope`, makes that durable, and plans.
+    async fn settle(&mut self, scope: &BTreeSet<u32>) -> Vec<Step> {
+        let mut desired = Desired::default();
+        for ifindex in scope {
+            if let Some(link) = self.decide(*ifindex) {
+                desired.links.insert(*ifindex, link);
+            }
+        }
+        let durable = self.save().await;
+        let mut steps = plan(&desired, &self.observe(scope));
+        if !durable {
+            steps.retain(|step| !step.tells_an_address());
+        }
+        steps
+    }
+
+    /// Forgets old errors, and shows how things are.
+    fn conclude(&mut self, scope: &BTreeSet<u32>, failed: &BTreeSet<u32>) {
+        for ifindex in scope.difference(failed) {
+            if let Some(vm) = self.vms.get_mut(ifindex) {
+                vm.error = None;
+                vm.retry = None;
+            }
+        }
+        self.publish(scope);
+    }
+
+    /// What is known of the links in `scope`.
+    fn observe(&self, scope: &BTreeSet<u32>) -> Observed {
+        let link = |ifindex: &u32| {
+            let link = self.table.get(*ifindex)?;
+            let observed = ObservedLink {
+                addresses: link.addresses.clone(),
+                ipv4: link.ipv4,
+                ipv6: link.ipv6,
+            };
+            Some((*ifindex, observed))
+        };
+        let responder = |ifindex: &u32| Some((*ifindex, self.given.get(ifindex)?.clone()));
+        Observed {
+            links: scope.iter().filter_map(link).collect(),
+            routes: self
+                .routes
+                .iter()
+                .filter(|route| scope.contains(&route.ifindex))
+                .copied()
+                .collect(),
+            responders: scope.iter().filter_map(responder).collect(),
+        }
+    }
+
+    /// Makes everything durable that a pass has decided. False when that failed: then nobody may be told.
+    async fn save(&mut self) -> bool {
+        let decided = self
+            .allocations
+            .take_changes()
+            .into_iter()
+            .map(|change| match change.held {
+                Some(held) => Record::PutAllocation(slash32_store::Allocation {
+                    network: held.network,
+                    identity: held.identity,
+                    address: held.address,
+                }),
+                None => Record::RemoveAllocation {
+                    identity: change.identity,
+                },
+            });
+        self.unsaved.extend(decided);
+        if self.unsaved.is_empty() {
+            return true;
+        }
+        let records = std::mem::take(&mut self.unsaved);
+        let store = Arc::clone(&self.store);
+        // A commit waits for the disk: elsewhere, so that the operator API goes on answering.
+        let saved = tokio::task::spawn_blocking(move || {
+            let result = store
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .commit(&records);
+            (result, records)
+        })
+        .await;
+        match saved {
+            Ok((Ok(()), _)) => true,
+            Ok((Err(error), records)) => {
+                tracing::error!("{error}; bound VMs stay served, new ones wait");
+                self.unsaved = records;
+                self.dump_at = self.dump_at.min(Instant::now() + SETTLE);
+                false
+            }
+            Err(error) => {
+                tracing::error!("the store's task failed: {error}");
+                false
+            }
+        }
+    }
+
+    async fn save_leases(&mut self) {
+        self.save_leases_at = None;
+        for ifindex in std::mem::take(&mut self.unsaved_leases) {
+            let Some(vm) = self.vms.get(&ifindex) else {
+                continue;
+            };
+            let (Some((_, address)), Some(acked_at)) = (vm.current, vm.acked_at) else {
+                continue;
+            };
+            let lease = Lease {
+                link: vm.name.clone(),
+                address,
+                acked_at: acked_at.as_second(),
+                expires_at: vm.expires_at().map(Timestamp::as_second),
+            };
+            self.leases.insert(vm.name.clone(), lease.clone());
+            self.unsaved.push(Record::PutLease(lease));
+        }
+        self.save().await;
+    }
+
+    /// Shows operators how the links in `scope` are now, and tells what has changed.
+    fn publish(&mut self, scope: &BTreeSet<u32>) {
+        let now = Timestamp::now();
+        let mut shown = Vec::new();
+        for ifindex in scope {
+            if let Some(vm) = self.vms.get_mut(ifindex) {
+                vm.route = self.routes.iter().any(|route| is_route_of(route, vm));
+            }
+            self.tell_state(*ifindex, now);
+            let responder = self.responder_row(*ifindex);
+            let entry = self.vms.get(ifindex).map(|vm| Shown {
+                detail: LinkDetail {
+                    row: vm.row(now, responder),
+                    ports: vm.ports.clone(),
+                    counters: vm.counters_by_name(),
+                    options: vm.options.clone(),
+                    history: vm.history.iter().cloned().collect(),
+                },
+                expires_at: vm.expires_at(),
+            });
+            shown.push((*ifindex, entry));
+        }
+        self.published.put(shown);
+    }
+
+    fn responder_row(&self, ifindex: u32) -> Option<slash32_control::Responder> {
+        let given = self.given.get(&ifindex)?;
+        let pid = self.responders.pid(ifindex)?;
+        let state = if given.generation == slash32_binding::Generation::NONE {
+            "waiting"
+        } else if given.confirmed {
+            "confirmed"
+        } else {
+            "serving"
+        };
+        Some(slash32_control::Responder {
+            pid,
+            state: state.to_owned(),
+        })
+    }
+
+    fn obey(&mut self, request: Request) {
+        match request {
+            Request::Refresh(ifindex, reply) => {
+                if self
+                    .responders
+                    .tell(ifindex, &slash32_ipc::ToResponder::Inquire, &[])
+                    .is_ok()
+                {
+                    self.waiting.entry(ifindex).or_default().push(reply);
+                }
+            }
+        }
+    }
+
+    /// Puts a changed config into force, or says why not and keeps the old one.
+    fn reload(&mut self) {
+        match crate::config::load(&self.config_file) {
+            Ok(config) => {
+                let fixed =
+                    (&self.config.agent, &self.config.route) == (&config.agent, &config.route);
+                if !fixed {
+                    tracing::warn!(
+                        "[agent] and [route] take effect when slash32-agent is restarted; the rest is in force"
+                    );
+                }
+                let (agent, route) = (self.config.agent.clone(), self.config.route.clone());
+                self.config = Arc::new(Config {
+                    agent,
+                    route,
+                    ..config
+                });
+                self.allocations.reload(&self.config);
+                self.dirty
+                    .extend(self.table.iter().map(|link| link.ifindex));
+                let text = "a new config is in force".to_owned();
+                self.published.event(
+                    Timestamp::now(),
+                    None,
+                    slash32_control::EventKind::ConfigReloaded,
+                    None,
+                    text,
+                );
+            }
+            Err(error) => {
+                tracing::error!("the config is not reloaded, the old one stays in force: {error:#}")
+            }
+        }
+    }
+}
+
+/// The route is the VM's host route.
+fn is_route_of(route: &HostRoute, vm: &VmLink) -> bool {
+    route.ifindex == vm.ifindex
+        && vm
+            .current
+            .is_some_and(|(_, address)| route.prefix == Prefix::host(address))
+}

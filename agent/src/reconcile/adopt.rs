@@ -1,0 +1,85 @@
+//! The agent comes back: responders go on where they are.
+
+use super::Reconciler;
+use crate::plan::ObservedResponder;
+use crate::presence::Stay;
+use crate::responders::Found;
+use crate::vm::VmLink;
+use jiff::{SignedDuration, Timestamp};
+use slash32_binding::Generation;
+use slash32_store::{Attachment, Change as Record};
+use std::collections::BTreeMap;
+
+impl Reconciler {
+    /// Takes over the responders whose links are still the same ones, and dismisses the others. `records` say which stay
+    /// of a VM each generation belonged to: when the port or its carrier is another one now, the first pass begins a new
+    /// generation.
+    pub(super) async fn adopt(&mut self, records: Vec<Attachment>) -> std::io::Result<()> {
+        let mut records: BTreeMap<String, Attachment> = records
+            .into_iter()
+            .map(|record| (record.link.clone(), record))
+            .collect();
+        for found in self.responders.find().await? {
+            let record = records
+                .get(&found.link)
+                .filter(|record| self.is_same_link(record));
+            match record {
+                Some(record) => self.adopt_one(found, &record.clone()),
+                None => {
+                    tracing::info!("{}: a responder of another link is dismissed", found.link);
+                    found.dismiss();
+                }
+            }
+        }
+        records.retain(|_, record| !self.is_same_link(record));
+        self.unsaved.extend(
+            records
+                .into_keys()
+                .map(|link| Record::RemoveAttachment { link }),
+        );
+        Ok(())
+    }
+
+    fn is_same_link(&self, record: &Attachment) -> bool {
+        let link = self.table.get(record.ifindex);
+        record.boot == self.boot && link.is_some_and(|link| link.name == record.link)
+    }
+
+    fn adopt_one(&mut self, found: Found, record: &Attachment) {
+        let Some(link) = self.table.get(record.ifindex) else {
+            return;
+        };
+        let ifindex = link.ifindex;
+        let state = found.state.clone();
+        let mut vm = VmLink::new(link);
+        vm.last_generation = Generation(record.generation).max(state.generation);
+        vm.counters = state.counters;
+        vm.baseline = state.counters;
+        if state.generation == Generation(record.generation) {
+            vm.current = Some((state.generation, record.address));
+            vm.stay = Some(Stay {
+                port: record.port,
+                carrier_ups: record.carrier_ups,
+            });
+            vm.claimed = state.confirmed;
+            vm.released = state.released;
+            let age = state
+                .last_ack_age
+                .map(|age| SignedDuration::from_nanos(age as i64));
+            vm.acked_at = age.and_then(|age| Timestamp::now().checked_sub(age).ok());
+        }
+        let given = ObservedResponder {
+            generation: state.generation,
+            binding: None,
+            confirmed: state.confirmed,
+        };
+        self.given.insert(ifindex, given);
+        self.vms.insert(ifindex, vm);
+        self.responders.adopt(ifindex, found);
+        tracing::info!(
+            "{}: responder adopted, generation {}",
+            record.link,
+            state.generation
+        );
+    }
+}

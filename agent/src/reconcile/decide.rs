@@ -1,0 +1,290 @@
+//! What one link should be: config, presence and allocation together.
+
+use super::Reconciler;
+use crate::link::{Kind, Link};
+use crate::plan::{DesiredLink, Serve};
+use crate::presence::{Presence, Served, Stay, foreign_address, is_port_or_loopback, presence};
+use crate::route::HostRoute;
+use crate::vm::{Condition, KeptLease, VmLink};
+use jiff::Timestamp;
+use slash32_binding::{Binding, Ipv4Addr, Prefix};
+use slash32_control::{EventKind, Port};
+use slash32_policy::{Config, Install, Ipv6, LinkFacts, LinkKind, Network, RouteConfig};
+use slash32_store::{Attachment, Change as Record};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Reconciler {
+    /// Decides what a link should be, and remembers why; `None` when it is not ours.
+    pub(super) fn decide(&mut self, ifindex: u32) -> Option<DesiredLink> {
+        let config = Arc::clone(&self.config);
+        let link = self.table.get(ifindex).cloned();
+        let Some(link) = link.filter(|link| !is_port_or_loopback(link)) else {
+            self.forget(ifindex);
+            return None;
+        };
+        match config.network_of(&link.name, &link.altnames) {
+            Ok(Some(network)) => self.decide_for(&config, network, &link),
+            Ok(None) => {
+                self.forget(ifindex);
+                None
+            }
+            Err(twice) => {
+                let vm = self.remember(&link);
+                vm.end_generation();
+                (vm.network, vm.gateway) = (None, None);
+                vm.condition = Condition::Failed(twice.to_string());
+                None
+            }
+        }
+    }
+
+    fn decide_for(
+        &mut self,
+        config: &Config,
+        network: &Network,
+        link: &Link,
+    ) -> Option<DesiredLink> {
+        let ports = self.ports(link);
+        let vm = self.remember(link);
+        vm.ports = ports;
+        vm.network = Some(network.name.clone());
+        vm.gateway = Some(network.gateway);
+        let served = Served {
+            port: vm.current.and(vm.stay).map(|stay| stay.port),
+            bound: vm.is_bound(Timestamp::now()),
+        };
+        let desired = |serve, route| {
+            Some(DesiredLink {
+                gateway: network.gateway,
+                ipv6_disabled: network.ipv6 == Ipv6::Off,
+                serve,
+                route,
+            })
+        };
+        let presence = presence(&self.table, link, network.gateway, served);
+        let vm = self.vms.get_mut(&link.ifindex)?;
+        match presence {
+            Presence::Refused(reason) => {
+                vm.end_generation();
+                vm.condition = Condition::Failed(reason);
+                None
+            }
+            Presence::Idle(reason) => {
+                vm.end_generation();
+                vm.condition = Condition::Idle(reason);
+                desired(None, None)
+            }
+            Presence::Present {
+                stay,
+                several,
+                down,
+            } => {
+                let facts = facts(link);
+                match self.allocations.assign(config, network, &facts) {
+                    Err(reason) => {
+                        vm.end_generation();
+                        vm.condition = Condition::Unassigned(reason.to_string());
+                        desired(None, None)
+                    }
+                    Ok(assignment) => {
+                        let binding = config.binding(network, &assignment, &facts);
+                        let reason = match (several, down) {
+                            (true, _) => Some("several ports".to_owned()),
+                            (_, true) => Some("the bridge is down".to_owned()),
+                            _ => foreign_address(link, network.gateway),
+                        };
+                        vm.condition = Condition::Served(reason);
+                        let serve = self.serve(link, stay, binding)?;
+                        let vm = self.vms.get(&link.ifindex)?;
+                        let early = config.route.install == Install::Bind || vm.kept.is_some();
+                        let route = (!down && (vm.claimed || early))
+                            .then(|| host_route(&config.route, binding.address, link.ifindex));
+                        desired(Some(serve), route)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The VM with this binding: the same generation while it stays and keeps its address, else a new one.
+    fn serve(&mut self, link: &Link, stay: Stay, binding: Binding) -> Option<Serve> {
+        let vm = self.vms.get_mut(&link.ifindex)?;
+        let generation = match vm.current {
+            Some((generation, address)) if address == binding.address && vm.stay == Some(stay) => {
+                generation
+            }
+            _ => {
+                let generation = vm.begin_generation(stay, binding.address);
+                let now = Timestamp::now().as_second();
+                let lease = self
+                    .leases
+                    .get(&link.name)
+                    .filter(|lease| lease.address == binding.address);
+                let running = lease.filter(|lease| lease.expires_at.is_none_or(|end| end > now));
+                vm.kept = running.map(|lease| KeptLease {
+                    until: lease
+                        .expires_at
+                        .and_then(|end| Timestamp::from_second(end).ok()),
+                });
+                self.unsaved.push(Record::PutAttachment(attachment(
+                    &self.boot,
+                    vm,
+                    stay,
+                    binding.address,
+                )));
+                generation
+            }
+        };
+        vm.lease_time = binding.lease_time;
+        vm.options = options(&binding);
+        let serve = Serve {
+            generation,
+            binding,
+        };
+        vm.serve = Some(serve.clone());
+        Some(serve)
+    }
+
+    /// What is remembered of a link, under the name that it has now.
+    fn remember(&mut self, link: &Link) -> &mut VmLink {
+        let is_new = !self.vms.contains_key(&link.ifindex);
+        let vm = self
+            .vms
+            .entry(link.ifindex)
+            .or_insert_with(|| VmLink::new(link));
+        if vm.name != link.name {
+            let old = std::mem::replace(&mut vm.name, link.name.clone());
+            self.responders.rename(link.ifindex, &link.name);
+            self.unsaved
+                .push(Record::RemoveAttachment { link: old.clone() });
+            if let (Some(stay), Some((_, address))) = (vm.stay, vm.current) {
+                self.unsaved.push(Record::PutAttachment(attachment(
+                    &self.boot, vm, stay, address,
+                )));
+            }
+            if let Some(mut lease) = self.leases.remove(&old) {
+                self.unsaved.push(Record::RemoveLease { link: old });
+                lease.link.clone_from(&link.name);
+                self.leases.insert(link.name.clone(), lease.clone());
+                self.unsaved.push(Record::PutLease(lease));
+            }
+        }
+        if is_new {
+            let text = format!("a VM link, number {}", link.ifindex);
+            self.published.event(
+                Timestamp::now(),
+                Some((&link.name, link.ifindex)),
+                EventKind::LinkAppeared,
+                None,
+                text,
+            );
+        }
+        vm
+    }
+
+    /// The link is gone, or not ours any more.
+    fn forget(&mut self, ifindex: u32) {
+        let Some(vm) = self.vms.remove(&ifindex) else {
+            return;
+        };
+        self.unsaved.push(Record::RemoveAttachment {
+            link: vm.name.clone(),
+        });
+        let text = "no VM link any more".to_owned();
+        self.published.event(
+            Timestamp::now(),
+            Some((&vm.name, ifindex)),
+            EventKind::LinkRemoved,
+            None,
+            text,
+        );
+    }
+
+    fn ports(&self, link: &Link) -> Vec<Port> {
+        let port = |port: &Link| Port {
+            name: port.name.clone(),
+            carrier: port.up && port.carrier,
+        };
+        match link.kind {
+            Kind::Bridge => self.table.ports(link.ifindex).map(port).collect(),
+            _ => vec![port(link)],
+        }
+    }
+}
+
+pub(super) fn facts(link: &Link) -> LinkFacts {
+    LinkFacts {
+        name: link.name.clone(),
+        altnames: link.altnames.clone(),
+        kind: if link.kind == Kind::Bridge {
+            LinkKind::Bridge
+        } else {
+            LinkKind::Tap
+        },
+        mtu: link.mtu,
+        server_mac: link.mac,
+        vm: None,
+        uuid: None,
+        mac: None,
+    }
+}
+
+fn host_route(config: &RouteConfig, address: Ipv4Addr, ifindex: u32) -> HostRoute {
+    HostRoute {
+        prefix: Prefix::host(address),
+        ifindex,
+        table: config.table,
+        protocol: config.protocol,
+        metric: config.metric,
+        source: config.source,
+    }
+}
+
+fn attachment(boot: &str, vm: &VmLink, stay: Stay, address: Ipv4Addr) -> Attachment {
+    Attachment {
+        link: vm.name.clone(),
+        ifindex: vm.ifindex,
+        port: stay.port,
+        carrier_ups: stay.carrier_ups,
+        generation: vm.last_generation.0,
+        address,
+        boot: boot.to_owned(),
+    }
+}
+
+/// What the VM is told, by the name of the config key; what is not set is left out.
+fn options(binding: &Binding) -> BTreeMap<String, String> {
+    let list = |values: &[Ipv4Addr]| {
+        values
+            .iter()
+            .map(Ipv4Addr::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let lease = if binding.lease_time == u32::MAX {
+        "infinite".into()
+    } else {
+        format!("{}s", binding.lease_time)
+    };
+    let next_server =
+        (!binding.next_server.is_unspecified()).then(|| binding.next_server.to_string());
+    let all = [
+        ("lease-time", lease),
+        ("netmask", binding.netmask.to_string()),
+        ("mtu", binding.mtu.to_string()),
+        ("dns", list(&binding.dns)),
+        ("ntp", list(&binding.ntp)),
+        ("tftp-servers", list(&binding.tftp_servers)),
+        ("hostname", binding.hostname.as_str().to_owned()),
+        ("domain", binding.domain.as_str().to_owned()),
+        ("search", binding.search.as_str().to_owned()),
+        ("next-server", next_server.unwrap_or_default()),
+        ("server-name", binding.server_name.as_str().to_owned()),
+        ("boot-file", binding.boot_file.as_str().to_owned()),
+    ];
+    all.into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+}

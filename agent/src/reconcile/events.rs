@@ -1,0 +1,254 @@
+//! What the kernel and the responders tell, and what is told to operators.
+
+use super::{LEASE_DELAY, Reconciler, SETTLE};
+use crate::kernel::Change;
+use crate::link::Kind;
+use crate::responders::{FromResponder, Word};
+use jiff::{SignedDuration, Timestamp};
+use slash32_binding::Generation;
+use slash32_control::{EventKind, State};
+use slash32_ipc::State as ResponderState;
+use tokio::time::Instant;
+
+/// Two acknowledgements that are further apart than this are two. Their times are computed from ages, so not exact.
+const SAME_ACK: SignedDuration = SignedDuration::from_millis(500);
+
+impl Reconciler {
+    /// Takes in what the kernel told; only marks what may have to change.
+    pub(super) fn notice(&mut self, change: Change) {
+        match change {
+            Change::Link(link) => {
+                let ifindex = link.ifindex;
+                let was_up = self.table.get(ifindex).is_some_and(|before| before.up);
+                // The kernel flushes the routes of a link that goes down, and says nothing.
+                self.routes_stale |= was_up && !link.up;
+                self.dirty.extend(self.table.put(link));
+            }
+            Change::LinkGone(ifindex) => {
+                self.dirty.extend(self.table.remove(ifindex));
+                self.routes.retain(|route| route.ifindex != ifindex);
+            }
+            Change::Address {
+                ifindex,
+                address,
+                present,
+            } => {
+                if self.table.put_address(ifindex, address, present) {
+                    // The same when the last address goes.
+                    self.routes_stale |= !present;
+                    self.dirty.insert(ifindex);
+                }
+            }
+            Change::Route { route, present } => {
+                let news = if present {
+                    self.routes.insert(route)
+                } else {
+                    self.routes.remove(&route)
+                };
+                if news {
+                    self.dirty.insert(route.ifindex);
+                }
+            }
+            Change::Overrun => {
+                tracing::warn!("netlink messages were lost; looking at everything again");
+                // What is still queued is older than the loss, so one dump comes at once and one when it is settled.
+                self.dump_soon();
+            }
+        }
+    }
+
+    fn dump_soon(&mut self) {
+        self.dump_at = Instant::now();
+        self.dump_again = Some(Instant::now() + SETTLE);
+    }
+
+    /// The kernel may have flushed routes: asks it which are there.
+    pub(super) async fn dump_routes(&mut self) {
+        match self
+            .kernel
+            .routes(self.config.route.protocol, self.config.route.table)
+            .await
+        {
+            Ok(routes) => {
+                let now = routes.into_iter().collect();
+                self.dirty.extend(
+                    self.routes
+                        .symmetric_difference(&now)
+                        .map(|route| route.ifindex),
+                );
+                self.routes = now;
+                self.routes_stale = false;
+            }
+            Err(error) => {
+                tracing::warn!("cannot read the host's routes, trying again: {error}");
+                self.dump_at = self.dump_at.min(Instant::now() + SETTLE);
+            }
+        }
+    }
+
+    /// Takes in what a responder said.
+    pub(super) async fn hear(&mut self, message: FromResponder) {
+        if !self.responders.is_current(&message) {
+            return;
+        }
+        let ifindex = message.ifindex;
+        match message.word {
+            Word::State(state) => {
+                self.responders.heard(ifindex);
+                self.take_state(ifindex, state).await;
+                for reply in self.waiting.remove(&ifindex).unwrap_or_default() {
+                    let _ = reply.send(());
+                }
+            }
+            Word::Claim(generation) => self.claim(ifindex, generation).await,
+            Word::Closed => self.lose_responder(ifindex, "ended"),
+            Word::Malformed(malformed) => self.lose_responder(ifindex, &malformed.to_string()),
+        }
+    }
+
+    /// The first ACK of a generation waits for its host route.
+    async fn claim(&mut self, ifindex: u32, generation: Generation) {
+        let Some(vm) = self.vms.get_mut(&ifindex) else {
+            return;
+        };
+        if vm.current.is_none_or(|(current, _)| current != generation) {
+            // The end of that generation is on its way to the responder.
+            return;
+        }
+        vm.claimed = true;
+        // A claim is repeated when the answer to the one before was lost.
+        if let Some(given) = self.given.get_mut(&ifindex) {
+            given.confirmed = false;
+        }
+        Box::pin(self.pass_one(ifindex)).await;
+    }
+
+    pub(super) async fn take_state(&mut self, ifindex: u32, state: ResponderState) {
+        let now = Timestamp::now();
+        let Some(vm) = self.vms.get_mut(&ifindex) else {
+            return;
+        };
+        vm.counters = state.counters;
+        if vm
+            .current
+            .is_some_and(|(current, _)| current == state.generation)
+        {
+            let acked_at = state
+                .last_ack_age
+                .and_then(|age| now.checked_sub(SignedDuration::from_nanos(age as i64)).ok());
+            let news = match (vm.acked_at, acked_at) {
+                (Some(before), Some(acked_at)) => acked_at.duration_since(before) > SAME_ACK,
+                (None, Some(_)) => true,
+                (_, None) => false,
+            };
+            let address = vm.current.map(|(_, address)| address);
+            let name = vm.name.clone();
+            if news {
+                let renewed = vm.acked_at.is_some();
+                vm.acked_at = acked_at;
+                self.unsaved_leases.insert(ifindex);
+                self.save_leases_at
+                    .get_or_insert(Instant::now() + LEASE_DELAY);
+                if renewed && !state.released {
+                    let text = "the lease was renewed".to_owned();
+                    self.published.event(
+                        now,
+                        Some((&name, ifindex)),
+                        EventKind::Renewed,
+                        address,
+                        text,
+                    );
+                }
+            }
+            if state.released && !vm.released {
+                let text =
+                    "the VM gave its lease back; it keeps its address while its link is there"
+                        .to_owned();
+                vm.remember(now, text.clone());
+                self.published.event(
+                    now,
+                    Some((&name, ifindex)),
+                    EventKind::Released,
+                    address,
+                    text,
+                );
+            }
+            vm.released = state.released;
+            self.learn_mac(ifindex).await;
+        }
+        self.publish(&[ifindex].into());
+    }
+
+    /// Asks the bridge which MAC address it has learned behind the VM's port: for `list` only.
+    async fn learn_mac(&mut self, ifindex: u32) {
+        let Some(vm) = self.vms.get(&ifindex) else {
+            return;
+        };
+        let is_bridge = self
+            .table
+            .get(ifindex)
+            .is_some_and(|link| link.kind == Kind::Bridge);
+        let (Some(stay), None, true) = (vm.stay, vm.mac, vm.acked_at.is_some() && is_bridge) else {
+            return;
+        };
+        if let Ok(mac) = self.kernel.learned_mac(stay.port).await
+            && let Some(vm) = self.vms.get_mut(&ifindex)
+        {
+            vm.mac = mac;
+        }
+    }
+
+    /// A responder ended, or is ended: its link gets a new one.
+    pub(super) fn lose_responder(&mut self, ifindex: u32, why: &str) {
+        self.responders.kill(ifindex);
+        self.given.remove(&ifindex);
+        self.dirty.insert(ifindex);
+        if let Some(vm) = self.vms.get_mut(&ifindex) {
+            let now = Timestamp::now();
+            let text = format!("the responder {why}");
+            vm.remember(now, text.clone());
+            self.published.event(
+                now,
+                Some((&vm.name, ifindex)),
+                EventKind::ResponderLost,
+                None,
+                text,
+            );
+        }
+    }
+
+    /// Tells operators when a link has come to another state.
+    pub(super) fn tell_state(&mut self, ifindex: u32, now: Timestamp) {
+        let Some(vm) = self.vms.get_mut(&ifindex) else {
+            return;
+        };
+        let told = vm.state(now);
+        if vm.told.as_ref() == Some(&told) {
+            return;
+        }
+        let is_new_state = vm.told.as_ref().is_none_or(|(before, _)| *before != told.0);
+        let (state, reason) = told.clone();
+        vm.told = Some(told);
+        let kind = match state {
+            State::Idle => EventKind::Idle,
+            State::Unassigned => EventKind::Unassigned,
+            State::Ready => EventKind::Ready,
+            State::Bound => EventKind::Bound,
+            State::Failed => EventKind::Failed,
+        };
+        let address = vm.current.map(|(_, address)| address);
+        let mut text = state.name().to_owned();
+        if let Some(address) = address {
+            text.push_str(&format!(" {address}"));
+        }
+        if let Some(reason) = &reason {
+            text.push_str(&format!(": {reason}"));
+        }
+        // A remark that goes away again is no event of its own.
+        if is_new_state || reason.is_some() {
+            vm.remember(now, text.clone());
+            self.published
+                .event(now, Some((&vm.name, ifindex)), kind, address, text);
+        }
+    }
+}

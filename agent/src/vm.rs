@@ -1,0 +1,246 @@
+//! What the agent remembers of one VM link between two passes.
+
+use crate::link::Link;
+use crate::plan::Serve;
+use crate::presence::Stay;
+use jiff::Timestamp;
+use slash32_binding::{Generation, Ipv4Addr, MacAddr, Outcome, Reason};
+use slash32_control::{HistoryEntry, Lease, LinkRow, Port, State};
+use slash32_ipc::Counters;
+use std::collections::{BTreeMap, VecDeque};
+use tokio::time::Instant;
+
+/// So many events of a link are kept for `slash32 show`.
+const HISTORY: usize = 32;
+
+/// One VM link.
+#[derive(Debug)]
+pub(crate) struct VmLink {
+    pub(crate) ifindex: u32,
+    pub(crate) name: String,
+    pub(crate) network: Option<String>,
+    pub(crate) gateway: Option<Ipv4Addr>,
+    /// How far it is, apart from what the responder has acknowledged.
+    pub(crate) condition: Condition,
+    /// The VM's stay on the link that the current generation belongs to.
+    pub(crate) stay: Option<Stay>,
+    /// The last generation that was given on this link.
+    pub(crate) last_generation: Generation,
+    /// The generation and address in force while a VM is served.
+    pub(crate) current: Option<(Generation, Ipv4Addr)>,
+    /// The same with the whole binding, once policy has spoken in this run of the agent.
+    pub(crate) serve: Option<Serve>,
+    /// The VM has asked for its address in this generation, so its route is to be there.
+    pub(crate) claimed: bool,
+    /// An earlier generation of the same address was acknowledged until then: its route is there without a claim.
+    pub(crate) kept: Option<KeptLease>,
+    pub(crate) acked_at: Option<Timestamp>,
+    pub(crate) lease_time: u32,
+    pub(crate) released: bool,
+    pub(crate) route: bool,
+    pub(crate) mac: Option<MacAddr>,
+    pub(crate) counters: Counters,
+    /// What the counters were when the generation began.
+    pub(crate) baseline: Counters,
+    /// Why the last pass did not get through on this link.
+    pub(crate) error: Option<String>,
+    pub(crate) retry: Option<Retry>,
+    /// When a responder was last started here, and how often in a row it ended soon after.
+    pub(crate) started: Option<(Instant, u32)>,
+    pub(crate) history: VecDeque<HistoryEntry>,
+    /// The state that was last told in an event.
+    pub(crate) told: Option<(State, Option<String>)>,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) options: BTreeMap<String, String>,
+}
+
+/// A lease of an earlier generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct KeptLease {
+    /// When it ends; `None` is never.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// When a failed step is tried again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retry {
+    pub(crate) at: Instant,
+    pub(crate) attempt: u32,
+}
+
+/// The part of a link's state that policy and presence decide.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Condition {
+    Idle(Option<String>),
+    Unassigned(String),
+    Failed(String),
+    /// A VM is served; the reason names what an operator should know all the same.
+    Served(Option<String>),
+}
+
+impl VmLink {
+    pub(crate) fn new(link: &Link) -> Self {
+        Self {
+            ifindex: link.ifindex,
+            name: link.name.clone(),
+            network: None,
+            gateway: None,
+            condition: Condition::Idle(None),
+            stay: None,
+            last_generation: Generation::NONE,
+            current: None,
+            serve: None,
+            claimed: false,
+            kept: None,
+            acked_at: None,
+            lease_time: 0,
+            released: false,
+            route: false,
+            mac: None,
+            counters: Counters::ZERO,
+            baseline: Counters::ZERO,
+            error: None,
+            retry: None,
+            started: None,
+            history: VecDeque::new(),
+            told: None,
+            ports: Vec::new(),
+            options: BTreeMap::new(),
+        }
+    }
+
+    /// The VM's time on the link is over.
+    pub(crate) fn end_generation(&mut self) {
+        self.stay = None;
+        self.current = None;
+        self.serve = None;
+        self.claimed = false;
+        self.kept = None;
+        self.acked_at = None;
+        self.released = false;
+        self.mac = None;
+        self.options.clear();
+    }
+
+    /// A VM's time on the link begins. Returns its generation.
+    pub(crate) fn begin_generation(&mut self, stay: Stay, address: Ipv4Addr) -> Generation {
+        self.end_generation();
+        self.last_generation = self.last_generation.next();
+        self.stay = Some(stay);
+        self.current = Some((self.last_generation, address));
+        self.baseline = self.counters;
+        self.last_generation
+    }
+
+    /// When the acknowledged lease ends; `None` is never, or that nothing was acknowledged.
+    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+        let acked_at = self.acked_at?;
+        if self.lease_time == u32::MAX {
+            return None;
+        }
+        acked_at
+            .checked_add(jiff::SignedDuration::from_secs(self.lease_time.into()))
+            .ok()
+    }
+
+    /// The VM has acknowledged its address, has not given it back, and its lease runs.
+    pub(crate) fn is_bound(&self, now: Timestamp) -> bool {
+        self.acked_at.is_some() && !self.released && self.expires_at().is_none_or(|end| end > now)
+    }
+
+    /// How far the link is, and why.
+    pub(crate) fn state(&self, now: Timestamp) -> (State, Option<String>) {
+        match &self.condition {
+            Condition::Idle(reason) => (State::Idle, reason.clone()),
+            Condition::Unassigned(reason) => (State::Unassigned, Some(reason.clone())),
+            Condition::Failed(reason) => (State::Failed, Some(reason.clone())),
+            Condition::Served(reason) => {
+                let bound = self.is_bound(now);
+                let reason = self
+                    .error
+                    .clone()
+                    .or_else(|| reason.clone())
+                    .or_else(|| self.remark(bound));
+                match (bound, &self.error) {
+                    (true, _) => (State::Bound, reason),
+                    (false, Some(_)) => (State::Failed, reason),
+                    (false, None) => (State::Ready, reason),
+                }
+            }
+        }
+    }
+
+    fn remark(&self, bound: bool) -> Option<String> {
+        let other_mac = Reason::OtherMac.index();
+        if self.counters.reasons[other_mac] > self.baseline.reasons[other_mac] {
+            return Some("a second MAC is ignored".into());
+        }
+        if bound {
+            None
+        } else if self.released {
+            Some("released by the VM".into())
+        } else if self.acked_at.is_some() {
+            Some("the lease has expired".into())
+        } else if self.kept.is_some() {
+            Some("the route is kept: an earlier lease still runs".into())
+        } else {
+            None
+        }
+    }
+
+    /// The row of `slash32 list`; `responder` is its process.
+    pub(crate) fn row(
+        &self,
+        now: Timestamp,
+        responder: Option<slash32_control::Responder>,
+    ) -> LinkRow {
+        let (state, reason) = self.state(now);
+        let served = matches!(self.condition, Condition::Served(_));
+        LinkRow {
+            link: self.name.clone(),
+            ifindex: self.ifindex,
+            vm: None,
+            uuid: None,
+            mac: self.mac.map(|mac| mac.to_string()),
+            address: self.current.filter(|_| served).map(|(_, address)| address),
+            gateway: self.gateway,
+            network: self.network.clone(),
+            state,
+            reason,
+            route: self.route,
+            generation: self.current.map(|(generation, _)| generation.0),
+            lease: self.acked_at.map(|acked_at| Lease {
+                acked_at: rfc3339(acked_at),
+                expires_at: self.expires_at().map(rfc3339),
+            }),
+            responder,
+        }
+    }
+
+    /// Every counter by its name.
+    pub(crate) fn counters_by_name(&self) -> BTreeMap<String, u64> {
+        let outcomes = Outcome::ALL
+            .iter()
+            .map(|o| (o.name().to_owned(), self.counters.outcomes[o.index()]));
+        let reasons = Reason::ALL
+            .iter()
+            .map(|r| (r.name().to_owned(), self.counters.reasons[r.index()]));
+        outcomes.chain(reasons).collect()
+    }
+
+    /// Keeps an event for `slash32 show`.
+    pub(crate) fn remember(&mut self, time: Timestamp, event: String) {
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(HistoryEntry {
+            time: rfc3339(time),
+            event,
+        });
+    }
+}
+
+/// A time as RFC 3339 in UTC, to the second.
+pub(crate) fn rfc3339(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,158 @@
+//! Completions, man pages and `check`: what needs no agent.
+
+use crate::{output, slash32};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+const NOWHERE: &str = "/nonexistent/agent.sock";
+const COMMANDS: [&str; 8] = [
+    "list",
+    "show",
+    "wait",
+    "events",
+    "check",
+    "version",
+    "completions",
+    "man",
+];
+
+#[test]
+fn completions_of_every_shell_know_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = output(Path::new(NOWHERE), &format!("completions {shell}"));
+        for command in COMMANDS {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+}
+
+#[test]
+fn man_prints_the_page_of_the_program() {
+    let page = output(Path::new(NOWHERE), "man");
+    assert!(page.contains(".TH slash32 1"), "{page}");
+    assert!(page.contains("SLASH32_SOCKET"), "{page}");
+}
+
+#[test]
+fn man_writes_a_page_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    output(
+        Path::new(NOWHERE),
+        &format!("man --dir {}", pages.display()),
+    );
+    let mut names: Vec<String> = fs::read_dir(&pages)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let mut expected: Vec<String> = COMMANDS
+        .iter()
+        .map(|command| format!("slash32-{command}.1"))
+        .collect();
+    expected.push("slash32.1".to_owned());
+    expected.sort();
+    assert_eq!(names, expected);
+}
+
+/// A config and the folder that it lies in.
+fn config(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("slash32.toml");
+    fs::write(&file, text).unwrap();
+    let name = file.display().to_string();
+    (folder, name)
+}
+
+const GOOD: &str = r#"
+[[network]]
+name = "public"
+links = ["virbr*"]
+gateway = "169.254.0.1"
+allocation = "static"
+[[network.subnet]]
+prefix = "203.0.113.0/24"
+[[network.reservation]]
+link = "virbr13"
+address = "203.0.113.7"
+[[network.reservation]]
+link = "virbr14"
+address = "203.0.113.8"
+"#;
+
+#[test]
+fn check_counts_what_a_good_config_has() {
+    let (_folder, file) = config(GOOD);
+    assert_eq!(
+        output(Path::new(NOWHERE), &format!("check {file}")),
+        format!("{file}: ok, 1 network, 2 reservations\n")
+    );
+    let answer: Value =
+        serde_json::from_str(&output(Path::new(NOWHERE), &format!("check {file} --json"))).unwrap();
+    assert_eq!(answer, json!({ "ok": true, "errors": [] }));
+}
+
+#[test]
+fn check_prints_every_error_with_its_place() {
+    let (_folder, file) = config(
+        &GOOD
+            .replace("links =", "limks =")
+            .replace("203.0.113.8", "203.0.114.8"),
+    );
+    let assert = slash32(Path::new(NOWHERE), &format!("check {file}"))
+        .assert()
+        .code(1)
+        .stdout("");
+    let complaint = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    assert!(complaint.contains(&format!("{file}:4:")), "{complaint}");
+    assert!(complaint.contains("limks"), "{complaint}");
+    assert!(
+        complaint
+            .lines()
+            .last()
+            .unwrap()
+            .starts_with(&format!("slash32: {file}: ")),
+        "{complaint}"
+    );
+}
+
+#[test]
+fn check_json_has_the_errors_on_stdout() {
+    let (_folder, file) = config(&GOOD.replace("203.0.113.8", "203.0.114.8"));
+    let assert = slash32(Path::new(NOWHERE), &format!("check {file} --json"))
+        .assert()
+        .code(1)
+        .stderr("");
+    let answer: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    assert_eq!(answer["ok"], false);
+    let error = &answer["errors"][0];
+    assert_eq!(
+        (&error["file"], &error["line"]),
+        (&json!(file), &json!(14)),
+        "{answer}"
+    );
+    assert!(
+        error["column"].is_u64() && error["key"].is_string() && error["message"].is_string(),
+        "{answer}"
+    );
+}
+
+#[test]
+fn check_names_a_file_that_is_not_there() {
+    let file = "/nonexistent/slash32.toml";
+    slash32(Path::new(NOWHERE), &format!("check {file}"))
+        .assert()
+        .code(1)
+        .stdout("")
+        .stderr(format!(
+            "slash32: {file}: No such file or directory (os error 2)\n"
+        ));
+    let assert = slash32(Path::new(NOWHERE), &format!("check {file} --json"))
+        .assert()
+        .code(1)
+        .stderr("");
+    let answer: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    assert_eq!(answer["ok"], false);
+    assert_eq!(answer["errors"][0]["file"], file);
+}

@@ -1,0 +1,62 @@
+//! What an operator's program and the agent say to each other: the varlink interface `io.slash32.Agent` on a unix socket.
+//!
+//! # Theory of operation
+//!
+//! The agent publishes snapshots; this crate reads them. [`serve`] runs one task for each client, and each task asks the
+//! [`Operator`] for the newest snapshot whenever its client calls: nobody waits for a reconcile, and the reconcile waits for
+//! nobody. `Wait` sleeps on [`Operator::changes`] and looks again at each tick; `Events` forwards a broadcast channel.
+//!
+//! On the wire a message is a JSON object and a NUL byte, in both directions (<https://varlink.org/Method-Call>). The
+//! interface is described in `io.slash32.Agent.varlink`, which `GetInterfaceDescription` returns, so `varlinkctl` can call
+//! the agent too.
+//!
+//! # Invariants
+//!
+//! - A client cannot delay another one: calls of one client are answered in their order by its own task, which is the only
+//!   one that waits when the client does not read.
+//! - A client cannot make the agent hold more than [`CALL_LIMIT`] bytes of a call, nor more than [`CLIENT_LIMIT`]
+//!   connections: one more is told `Busy` and closed. An idle connection costs a task and is never closed.
+//! - A client that reads events too slowly is told how many it missed (`Missed`) and its stream ends; the agent never waits.
+//! - A call that is valid JSON gets an answer, an error of `org.varlink.service` included. What is no varlink message, or is
+//!   too long, closes the connection of its sender and nothing else.
+//! - Whoever may open the socket may call everything: the agent decides with the mode of the socket file.
+//! - Every text that comes from outside is for the agent to sanitise before it publishes it; JSON escapes the rest.
+//!
+//! # Why not a varlink crate
+//!
+//! `zlink` 0.8 serves all clients from one task and awaits both the method and the write of its reply there: a `Wait`, or a
+//! client that stopped reading, would hold everybody. It also closes the connection on an unknown method instead of
+//! answering `MethodNotFound`, and its server future is not `Send`. The server here is small enough to be read; `zlink`
+//! calls it in the tests, as an independent client.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod client;
+mod fault;
+mod framing;
+mod key;
+mod server;
+mod types;
+
+pub use client::{Client, ClientError, Events};
+pub use key::{ShowError, resolve};
+pub use server::{CLIENT_LIMIT, Operator, serve};
+pub use types::{
+    Event, EventKind, HistoryEntry, Lease, LinkDetail, LinkRow, ParseStateError, Port, Responder,
+    State, Version,
+};
+
+/// The name of the varlink interface.
+pub const INTERFACE: &str = "io.slash32.Agent";
+
+/// The varlink description of [`INTERFACE`], as `org.varlink.service.GetInterfaceDescription` returns it.
+pub const DESCRIPTION: &str = include_str!("io.slash32.Agent.varlink");
+
+/// The version of [`INTERFACE`], counted up when a program written for the last one could misread an answer.
+pub const PROTOCOL: u32 = 1;
+
+/// Where the agent listens unless its config or the operator says otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/slash32/agent.sock";
+
+/// The most bytes that a call may have, its NUL not counted.
+pub const CALL_LIMIT: usize = 64 * 1024;

@@ -1,0 +1,98 @@
+//! Option codes (RFC 2132 unless another RFC is named): each number stands here and nowhere else.
+
+/// One byte without a length, between options.
+pub(crate) const PAD: u8 = 0;
+/// Subnet Mask.
+pub(crate) const SUBNET_MASK: u8 = 1;
+/// Router.
+pub(crate) const ROUTER: u8 = 3;
+/// Domain Name Server.
+pub(crate) const DOMAIN_NAME_SERVER: u8 = 6;
+/// Host Name.
+pub(crate) const HOST_NAME: u8 = 12;
+/// Domain Name.
+pub(crate) const DOMAIN_NAME: u8 = 15;
+/// Interface MTU.
+pub(crate) const INTERFACE_MTU: u8 = 26;
+/// Network Time Protocol Servers.
+pub(crate) const NTP_SERVERS: u8 = 42;
+/// Requested IP Address.
+pub(crate) const REQUESTED_ADDRESS: u8 = 50;
+/// IP Address Lease Time.
+pub(crate) const LEASE_TIME: u8 = 51;
+/// Option Overload.
+pub(crate) const OVERLOAD: u8 = 52;
+/// DHCP Message Type.
+pub(crate) const MESSAGE_TYPE: u8 = 53;
+/// Server Identifier.
+pub(crate) const SERVER_IDENTIFIER: u8 = 54;
+/// Parameter Request List.
+pub(crate) const PARAMETER_REQUEST_LIST: u8 = 55;
+/// Message.
+pub(crate) const MESSAGE: u8 = 56;
+/// Maximum DHCP Message Size.
+pub(crate) const MAXIMUM_SIZE: u8 = 57;
+/// Renewal (T1) Time Value.
+pub(crate) const RENEWAL_TIME: u8 = 58;
+/// Rebinding (T2) Time Value.
+pub(crate) const REBINDING_TIME: u8 = 59;
+/// Client-identifier.
+pub(crate) const CLIENT_IDENTIFIER: u8 = 61;
+/// TFTP server name.
+pub(crate) const TFTP_SERVER_NAME: u8 = 66;
+/// Bootfile name.
+pub(crate) const BOOTFILE_NAME: u8 = 67;
+/// User Class (RFC 3004).
+pub(crate) const USER_CLASS: u8 = 77;
+/// Relay Agent Information (RFC 3046).
+pub(crate) const RELAY_AGENT_INFORMATION: u8 = 82;
+/// Domain Search (RFC 3397).
+pub(crate) const DOMAIN_SEARCH: u8 = 119;
+/// Classless Static Route (RFC 3442).
+pub(crate) const CLASSLESS_ROUTE: u8 = 121;
+/// TFTP Server Address (RFC 5859).
+pub(crate) const TFTP_SERVER_ADDRESS: u8 = 150;
+/// iPXE's own encapsulated options (formerly Etherboot's).
+pub(crate) const IPXE: u8 = 175;
+/// Microsoft Classless Static Route (MS-DHCPE): the bytes of option 121.
+pub(crate) const MICROSOFT_ROUTE: u8 = 249;
+/// The end of the options.
+pub(crate) const END: u8 = 255;
+
+/// A set of option codes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Codes([u64; 4]);
+
+impl Codes {
+    /// The set of `codes`.
+    pub(crate) fn of(codes: &[u8]) -> Self {
+        let mut set = Self::default();
+        for &code in codes {
+            set.insert(code);
+        }
+        set
+    }
+
+    /// Adds `code`; false when it was there already.
+    pub(crate) fn insert(&mut self, code: u8) -> bool {
+        let word = &mut self.0[usize::from(code / 64)];
+        let bit = 1 << (code % 64);
+        let added = *word & bit == 0;
+        *word |= bit;
+        added
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_added_once() {
+        let mut set = Codes::of(&[0, 255]);
+        for code in 0..=255 {
+            assert_eq!(set.insert(code), code != 0 && code != 255, "first {code}");
+            assert!(!set.insert(code), "second {code}");
+        }
+    }
+}

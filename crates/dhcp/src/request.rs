@@ -1,0 +1,98 @@
+//! What the decision depends on, read from a message.
+
+use crate::code;
+use crate::frame::Datagram;
+use crate::message::Message;
+use crate::options::{Options, Value};
+use slash32_binding::{Ipv4Addr, MacAddr, Reason};
+
+/// The message types that a client sends to a server (RFC 2132 §9.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageType {
+    Discover,
+    Request,
+    Decline,
+    Release,
+    Inform,
+}
+
+impl MessageType {
+    fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Self::Discover,
+            3 => Self::Request,
+            4 => Self::Decline,
+            7 => Self::Release,
+            8 => Self::Inform,
+            _ => return None,
+        })
+    }
+}
+
+/// A client's message, reduced to what the answer's kind depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// Option 53.
+    pub(crate) message_type: MessageType,
+    /// The client.
+    pub(crate) chaddr: MacAddr,
+    /// The address that the client has, 0.0.0.0 for none.
+    pub(crate) ciaddr: Ipv4Addr,
+    /// The relay agent, 0.0.0.0 for none.
+    pub(crate) giaddr: Ipv4Addr,
+    /// Option 50.
+    pub(crate) requested_address: Option<Ipv4Addr>,
+    /// Option 54.
+    pub(crate) server_identifier: Option<Ipv4Addr>,
+    /// IP source.
+    pub(crate) source: Ipv4Addr,
+    /// IP destination.
+    pub(crate) destination: Ipv4Addr,
+}
+
+impl Request {
+    /// Errors: `BadMessageType`; `MalformedOptions` when option 50 or 54 is not of 4 bytes; `BadHardwareAddress` for a
+    /// client that has neither `chaddr` nor option 61 (RFC 6842 §2 allows one without the other).
+    pub(crate) fn read(
+        datagram: &Datagram,
+        message: &Message,
+        options: Options,
+    ) -> Result<Self, Reason> {
+        let message_type = options
+            .value(code::MESSAGE_TYPE)
+            .and_then(Value::array)
+            .and_then(|[code]| MessageType::from_code(code))
+            .ok_or(Reason::BadMessageType)?;
+        if message.chaddr() == MacAddr::ZERO && client_identifier(options).is_none() {
+            return Err(Reason::BadHardwareAddress);
+        }
+        Ok(Self {
+            message_type,
+            chaddr: message.chaddr(),
+            ciaddr: message.ciaddr(),
+            giaddr: message.giaddr(),
+            requested_address: address(options, code::REQUESTED_ADDRESS)?,
+            server_identifier: address(options, code::SERVER_IDENTIFIER)?,
+            source: datagram.source,
+            destination: datagram.destination,
+        })
+    }
+}
+
+/// Option 61, unless it is empty.
+pub(crate) fn client_identifier(options: Options) -> Option<Value> {
+    options
+        .value(code::CLIENT_IDENTIFIER)
+        .filter(|value| value.len() > 0)
+}
+
+/// An option that is one address.
+fn address(options: Options, code: u8) -> Result<Option<Ipv4Addr>, Reason> {
+    match options.value(code) {
+        None => Ok(None),
+        Some(value) => match value.array::<4>() {
+            Some(octets) => Ok(Some(octets.into())),
+            None => Err(Reason::MalformedOptions),
+        },
+    }
+}

@@ -1,0 +1,117 @@
+//! Responder to agent: fixed sizes, no address, no string.
+
+use crate::Malformed;
+use crate::record::{Reader, Writer};
+use slash32_binding::{Generation, Outcome, Reason};
+
+/// Every message from a responder has this many bytes at most; a State has exactly this many.
+pub const MAX_UP: usize = 4 + 8 + 3 + 8 + 8 * (Outcome::COUNT + Reason::COUNT);
+
+/// How often each [`Outcome`] and [`Reason`] has ended a frame, since the responder's start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counters {
+    /// By [`Outcome::index`].
+    pub outcomes: [u64; Outcome::COUNT],
+    /// By [`Reason::index`].
+    pub reasons: [u64; Reason::COUNT],
+}
+
+impl Counters {
+    /// All zero.
+    pub const ZERO: Self = Self {
+        outcomes: [0; Outcome::COUNT],
+        reasons: [0; Reason::COUNT],
+    };
+}
+
+/// What a responder knows: sent first on every connection, after the first ACK of a generation, when asked, and at most
+/// once a second when something changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct State {
+    /// The generation that it serves; [`Generation::NONE`] before the first Hello and after an End.
+    pub generation: Generation,
+    /// The host route of this generation is known to be installed.
+    pub confirmed: bool,
+    /// Nanoseconds since the last ACK of this generation was sent; `None` when there was none.
+    pub last_ack_age: Option<u64>,
+    /// The client gave its lease back (DHCPRELEASE) and did not ask again since.
+    pub released: bool,
+    /// What became of every frame.
+    pub counters: Counters,
+}
+
+/// A message from a responder.
+// One lives at a time, on a stack.
+#[allow(clippy::large_enum_variant)]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ToAgent {
+    /// See [`State`].
+    State(State),
+    /// The first ACK of this generation is ready and waits for the host route.
+    Claim(Generation),
+}
+
+const STATE: u16 = 1;
+const CLAIM: u16 = 2;
+
+impl ToAgent {
+    /// Writes the message to the front of `out` and returns its length.
+    pub fn encode(&self, out: &mut [u8; MAX_UP]) -> usize {
+        match self {
+            Self::State(state) => {
+                let mut w = Writer::message(out, STATE);
+                w.u64(state.generation.0);
+                w.flag(state.confirmed);
+                w.flag(state.released);
+                w.flag(state.last_ack_age.is_some());
+                w.u64(state.last_ack_age.unwrap_or(0));
+                for count in state
+                    .counters
+                    .outcomes
+                    .iter()
+                    .chain(&state.counters.reasons)
+                {
+                    w.u64(*count);
+                }
+                w.finish()
+            }
+            Self::Claim(generation) => {
+                let mut w = Writer::message(out, CLAIM);
+                w.u64(generation.0);
+                w.finish()
+            }
+        }
+    }
+
+    /// Reads one record. Errors: [`Malformed`] for anything that [`ToAgent::encode`] does not write.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let (kind, mut r) = Reader::message(bytes)?;
+        let message = match kind {
+            STATE => {
+                let generation = Generation(r.u64()?);
+                let confirmed = r.flag()?;
+                let released = r.flag()?;
+                let acknowledged = r.flag()?;
+                let age = r.u64()?;
+                if !acknowledged && age != 0 {
+                    return Err(Malformed::Message);
+                }
+                let mut counters = Counters::ZERO;
+                for count in counters.outcomes.iter_mut().chain(&mut counters.reasons) {
+                    *count = r.u64()?;
+                }
+                let last_ack_age = acknowledged.then_some(age);
+                Self::State(State {
+                    generation,
+                    confirmed,
+                    last_ack_age,
+                    released,
+                    counters,
+                })
+            }
+            CLAIM => Self::Claim(Generation(r.u64()?)),
+            _ => return Err(Malformed::Message),
+        };
+        r.finish(message)
+    }
+}

@@ -1,0 +1,130 @@
+//! What one side writes the other reads, and nothing else is taken for a message.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use slash32_binding::{Binding, Generation, Ipv4Addr, MacAddr, Prefix, Route, Routers, Text};
+use slash32_ipc::{
+    Counters, Hello, MAX_DOWN, MAX_UP, Malformed, State, ToAgent, ToResponder, VERSION,
+};
+
+fn full_binding() -> Binding {
+    let mut b = Binding::new(Ipv4Addr::new(203, 0, 113, 7), Ipv4Addr::new(169, 254, 0, 1));
+    b.server_mac = MacAddr([2, 0, 0, 0, 0, 1]);
+    b.chaddr = Some(MacAddr([0x52, 0x54, 0, 0, 0, 0x13]));
+    b.renewal_time = Some(30);
+    b.rebinding_time = Some(50);
+    b.fuzz_seed = 0xdead_beef;
+    b.routers = Routers::Rfc3442;
+    b.mtu = 1400;
+    b.hostname = Text::new(&"h".repeat(63)).unwrap();
+    b.domain = Text::new(&"d".repeat(253)).unwrap();
+    b.search = Text::new(&"s".repeat(255)).unwrap();
+    b.server_name = Text::new(&"n".repeat(63)).unwrap();
+    b.boot_file = Text::new(&"f".repeat(253)).unwrap();
+    for i in 0..16 {
+        let to = Prefix::new(Ipv4Addr::new(10, i, 0, 0), 16).unwrap();
+        b.routes.push(Route { to, via: b.gateway }).unwrap();
+    }
+    for i in 0..8 {
+        b.dns.push(Ipv4Addr::new(9, 9, 9, i)).unwrap();
+        b.ntp.push(Ipv4Addr::new(8, 8, 8, i)).unwrap();
+    }
+    for i in 0..4 {
+        b.tftp_servers.push(Ipv4Addr::new(7, 7, 7, i)).unwrap();
+    }
+    b.raw.extend_from_slice(&[0xee; 512]).unwrap();
+    b
+}
+
+fn down() -> impl Strategy<Value = ToResponder> {
+    let plain = Binding::new(Ipv4Addr::new(203, 0, 113, 7), Ipv4Addr::new(169, 254, 0, 1));
+    prop_oneof![
+        (any::<u64>(), any::<bool>(), any::<bool>()).prop_map(
+            move |(generation, confirmed, full)| {
+                let binding = if full { full_binding() } else { plain };
+                ToResponder::Hello(Hello {
+                    generation: Generation(generation),
+                    confirmed,
+                    binding,
+                })
+            }
+        ),
+        any::<u64>().prop_map(|g| ToResponder::Confirm(Generation(g))),
+        any::<u64>().prop_map(|g| ToResponder::End(Generation(g))),
+        Just(ToResponder::Inquire),
+        Just(ToResponder::Quit),
+    ]
+}
+
+fn up() -> impl Strategy<Value = ToAgent> {
+    let state = (
+        any::<u64>(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<Option<u64>>(),
+        any::<u64>(),
+    );
+    prop_oneof![
+        state.prop_map(|(generation, confirmed, released, last_ack_age, count)| {
+            let mut counters = Counters::ZERO;
+            counters.outcomes[1] = count;
+            counters.reasons[2] = count / 2;
+            ToAgent::State(State {
+                generation: Generation(generation),
+                confirmed,
+                last_ack_age,
+                released,
+                counters,
+            })
+        }),
+        any::<u64>().prop_map(|g| ToAgent::Claim(Generation(g))),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_the_agent_writes_the_responder_reads(message in down()) {
+        let mut out = [0; MAX_DOWN];
+        let length = message.encode(&mut out);
+        prop_assert_eq!(ToResponder::decode(&out[..length]), Ok(message));
+    }
+
+    #[test]
+    fn what_the_responder_writes_the_agent_reads(message in up()) {
+        let mut out = [0; MAX_UP];
+        let length = message.encode(&mut out);
+        prop_assert_eq!(ToAgent::decode(&out[..length]), Ok(message));
+    }
+
+    #[test]
+    fn a_cut_or_lengthened_message_is_refused(message in up(), cut in any::<prop::sample::Index>()) {
+        let mut out = [0; MAX_UP];
+        let length = message.encode(&mut out);
+        prop_assert!(ToAgent::decode(&out[..cut.index(length)]).is_err());
+        let mut longer = out[..length].to_vec();
+        longer.push(0);
+        prop_assert_eq!(ToAgent::decode(&longer), Err(Malformed::Message));
+    }
+
+    #[test]
+    fn no_bytes_make_a_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..MAX_DOWN)) {
+        let _ = ToAgent::decode(&bytes);
+        let _ = ToResponder::decode(&bytes);
+        let mut headed = [VERSION.to_le_bytes(), [1, 0]].concat();
+        headed.extend(bytes);
+        let _ = ToAgent::decode(&headed);
+        let _ = ToResponder::decode(&headed);
+    }
+}
+
+#[test]
+fn a_peer_of_another_version_is_recognised_as_such() {
+    let mut out = [0; MAX_UP];
+    let length = ToAgent::Claim(Generation(1)).encode(&mut out);
+    out[..2].copy_from_slice(&(VERSION + 1).to_le_bytes());
+    assert_eq!(
+        ToAgent::decode(&out[..length]),
+        Err(Malformed::Version(VERSION + 1))
+    );
+}

@@ -1,0 +1,63 @@
+//! What each VM gets: the operator's config, which network a link belongs to, which address, and which options.
+//!
+//! Pure: no clock, no socket, no task. The one exception is [`read_sources`], which reads the config's files and stands in a
+//! file of its own. Nothing here parses what a guest sent.
+//!
+//! ```text
+//! read_sources ─▶ Config::parse ─▶ Config ─ network_of(link) ─▶ Network
+//!                      │              │                            │
+//!                 ConfigErrors        └── Allocations::assign ─────┴─▶ Assignment ─ Config::binding ─▶ Binding
+//! ```
+//!
+//! # Invariants
+//!
+//! - A [`Config`] has no error. Everything that it names is in force: a key that means nothing here was refused, with the
+//!   reason, and so was a value that a [`slash32_binding::Binding`] cannot hold. Hence [`Config::binding`] cannot fail.
+//! - All errors are told at once, each with its file, line, column and key, what is wrong and what would be right; one wrong
+//!   thing is told once.
+//! - Subnets share no address, nor do pools; a reservation lies in a subnet of its network, and no address is reserved twice;
+//!   no gateway is an address of a VM; no link name is claimed by two networks (decided exactly, over all names).
+//! - No two links are assigned one address, and an `automatic` address stays with its identity: [`Allocations`].
+//!
+//! # Precedence
+//!
+//! Each option is that of the narrowest scope that sets it: reservation, pool, subnet, network, global. An empty list or text
+//! counts as set, and stops the wider scopes. `raw` options are merged code by code.
+//!
+//! A reservation fits a link when all of its selectors do. When several fit, the one with the most selectors has it, then the
+//! first in the config.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod allocation;
+mod check;
+mod claim;
+mod config;
+mod error;
+mod free;
+mod glob;
+mod link;
+mod merge;
+mod network;
+mod network_read;
+mod options;
+mod options_check;
+mod options_owned;
+mod origin;
+mod reader;
+mod similar;
+mod source;
+mod value;
+
+pub use allocation::{Allocations, Assignment, Change, Held, Unassigned};
+pub use claim::LinkGlobs;
+pub use config::{AgentConfig, ClaimedTwice, Config, Install, RouteConfig};
+pub use error::{ConfigError, ConfigErrors};
+pub use glob::Glob;
+pub use link::{LinkFacts, LinkKind};
+pub use network::{Allocation, Ipv6, Network, Pool, Reservation, Selector, Subnet};
+pub use options::{
+    Host, MOST_RAW_BYTES, MOST_ROUTES, MOST_SERVERS, MOST_TFTP_SERVERS, Mtu, Options, RawOption,
+    RouteOption,
+};
+pub use origin::{Located, Origin};
+pub use source::{Source, read_sources};

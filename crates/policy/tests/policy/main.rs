@@ -1,0 +1,10 @@
+//! The crate as the agent and `slash32 check` use it. One program, so that it is linked once.
+#![allow(clippy::unwrap_used)]
+
+mod allocation;
+mod binding;
+mod common;
+mod config;
+mod examples;
+mod refused_networks;
+mod refused_values;

@@ -1,0 +1,129 @@
+//! The control connection: `SOCK_SEQPACKET` unix sockets, one message a record.
+
+use crate::Result;
+use core::mem::MaybeUninit;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::IoSliceMut;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SocketFlags};
+
+/// One record.
+#[derive(Debug)]
+pub struct Record {
+    /// Bytes in the buffer; 0 means that the peer has closed the connection.
+    pub length: usize,
+    /// The record was longer than the buffer.
+    pub truncated: bool,
+    /// The descriptors that came along, in their order; more than these two are closed unseen.
+    pub descriptors: [Option<OwnedFd>; 2],
+    /// The process that wrote the record, as the kernel says, when the socket asks for it.
+    pub sender: Option<u32>,
+}
+
+/// Takes the next connection from a listening socket; it does not block.
+pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
+    rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+}
+
+/// Reads one record without waiting.
+///
+/// Errors: `WOULDBLOCK` when there is none, `CONNRESET` when the peer died with unread records.
+pub fn receive(connection: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Record> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2), ScmCredentials(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let message = rustix::net::recvmsg(
+        connection,
+        &mut [IoSliceMut::new(buffer)],
+        &mut control,
+        flags,
+    )?;
+    let mut record = Record {
+        length: message.bytes,
+        truncated: message.flags.contains(ReturnFlags::TRUNC),
+        descriptors: [None, None],
+        sender: None,
+    };
+    for part in control.drain() {
+        match part {
+            RecvAncillaryMessage::ScmRights(descriptors) => {
+                for (place, descriptor) in record.descriptors.iter_mut().zip(descriptors) {
+                    *place = Some(descriptor);
+                }
+            }
+            RecvAncillaryMessage::ScmCredentials(sender) => {
+                record.sender = u32::try_from(sender.pid.as_raw_nonzero().get()).ok();
+            }
+            _ => {}
+        }
+    }
+    Ok(record)
+}
+
+/// Writes one record (write(2)), without waiting.
+///
+/// Errors: `WOULDBLOCK` when the peer does not read, `PIPE` when it is gone.
+pub fn send(connection: BorrowedFd<'_>, record: &[u8]) -> Result<()> {
+    rustix::io::write(connection, record).map(drop)
+}
+
+#[cfg(feature = "agent")]
+pub use agent::{connect, listen, send_with};
+
+#[cfg(feature = "agent")]
+mod agent {
+    use crate::Result;
+    use core::mem::MaybeUninit;
+    use rustix::fd::{BorrowedFd, OwnedFd};
+    use rustix::io::IoSlice;
+    use rustix::net::{
+        AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+        SocketFlags, SocketType, socket_with, sockopt,
+    };
+
+    fn socket() -> Result<OwnedFd> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+    }
+
+    /// A listening socket at `path`, which must not exist yet. The socket blocks, as the standard input of a program should.
+    ///
+    /// Errors: `ADDRINUSE` when the path exists, `NAMETOOLONG` when it has more than 107 bytes.
+    pub fn listen(path: &str) -> Result<OwnedFd> {
+        let address = SocketAddrUnix::new(path)?;
+        let socket = socket_with(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        rustix::net::bind(&socket, &address)?;
+        rustix::net::listen(&socket, 8)?;
+        Ok(socket)
+    }
+
+    /// A connection to the socket at `path`; every record read from it names its sender.
+    ///
+    /// Errors: `CONNREFUSED` when nobody listens, `NOENT` when there is no such path.
+    pub fn connect(path: &str) -> Result<OwnedFd> {
+        let address = SocketAddrUnix::new(path)?;
+        let socket = socket()?;
+        sockopt::set_socket_passcred(&socket, true)?;
+        rustix::net::connect(&socket, &address)?;
+        Ok(socket)
+    }
+
+    /// Writes one record with descriptors (`SCM_RIGHTS`), at most two, in their order, without waiting.
+    pub fn send_with(
+        connection: BorrowedFd<'_>,
+        record: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+            return Err(crate::Errno::INVAL);
+        }
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        rustix::net::sendmsg(connection, &[IoSlice::new(record)], &mut control, flags).map(drop)
+    }
+}

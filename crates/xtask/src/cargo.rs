@@ -1,0 +1,181 @@
+//! What is asked of cargo: the workspace's place, the programs, and the subcommands that do not come with Rust.
+
+use crate::privilege::PROGRAMS_VARIABLE;
+use crate::step;
+use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The programs under test, by package and by the name of their executable.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("slash32-agent", "slash32-agent"),
+    ("slash32-responder", "slash32-responder"),
+    ("slash32-cli", "slash32"),
+];
+
+/// Cargo, in the workspace's folder.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace());
+    command
+}
+
+/// The workspace's folder: that of the root Cargo.toml.
+pub(crate) fn workspace() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).unwrap_or(manifest)
+}
+
+/// Where fetched things are kept between runs: below cargo's target folder, so that `cargo clean` forgets them.
+///
+/// # Errors
+/// When cargo does not tell, or the folder cannot be made.
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
+    let output = cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).context("cargo metadata gave no JSON")?;
+    let target = metadata["target_directory"]
+        .as_str()
+        .context("cargo metadata names no target folder")?;
+    let folder = Path::new(target).join("xtask");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Builds the three programs and tells the folder that they are in. With `SLASH32_BIN_DIR` set nothing is built: the
+/// programs there are taken as they are.
+///
+/// # Errors
+/// [`step::Failed`] when the build fails, after its messages were shown; else when a program is missing.
+pub(crate) fn programs(release: bool) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = std::env::var_os(PROGRAMS_VARIABLE) {
+        return Ok(folder.into());
+    }
+    let mut arguments = vec!["build"];
+    arguments.extend(
+        PROGRAMS
+            .iter()
+            .flat_map(|(package, _)| ["--package", package]),
+    );
+    arguments.extend(release.then_some("--release"));
+    step::command("build the programs", cargo().args(&arguments))?;
+    // Built already, so this only tells where: the target folder is the user's to choose, in four ways.
+    let output = cargo()
+        .args(&arguments)
+        .args(["--message-format", "json"])
+        .stderr(Stdio::null())
+        .output()?;
+    folder_of_programs(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// The folder of the executables that cargo's messages (a JSON object a line) name.
+fn folder_of_programs(messages: &str) -> anyhow::Result<PathBuf> {
+    let executables: Vec<PathBuf> = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact")
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .collect();
+    let mut folder = None;
+    for (_, program) in PROGRAMS {
+        let Some(path) = executables.iter().find(|path| path.ends_with(program)) else {
+            bail!("cargo built no program {program}");
+        };
+        folder = path.parent().map(Path::to_owned);
+    }
+    folder.context("cargo built no program")
+}
+
+/// Makes sure that `cargo SUBCOMMAND` is there, installing `package` from crates.io when it is not.
+///
+/// # Errors
+/// [`step::Failed`] when it cannot be installed.
+pub(crate) fn subcommand(subcommand: &str, package: &str) -> anyhow::Result<()> {
+    if answers(&[subcommand, "--version"]) {
+        return Ok(());
+    }
+    eprintln!(
+        "cargo {subcommand} is missing and is installed now; this takes a few minutes, once."
+    );
+    step::command(
+        &format!("cargo install {package}"),
+        cargo().args(["install", "--locked", package]),
+    )
+}
+
+/// Makes sure that rustfmt and clippy are there: a minimal toolchain lacks them.
+///
+/// # Errors
+/// [`step::Failed`] when rustup cannot add them.
+pub(crate) fn components() -> anyhow::Result<()> {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !answers(&[subcommand, "--version"]) {
+            let mut rustup = Command::new("rustup");
+            step::command(
+                &format!("rustup component add {component}"),
+                rustup.args(["component", "add", component]),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn answers(arguments: &[&str]) -> bool {
+    cargo()
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+/// The variable that names the program which cargo puts before test executables of this machine's own kind.
+///
+/// # Errors
+/// When rustc does not tell its host.
+pub(crate) fn runner_variable() -> anyhow::Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .arg("-vV")
+        .output()
+        .context("cannot run rustc")?;
+    let answer = String::from_utf8_lossy(&output.stdout);
+    let host = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .context("rustc -vV names no host")?;
+    Ok(format!(
+        "CARGO_TARGET_{}_RUNNER",
+        host.to_uppercase().replace('-', "_")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_the_programs_is_read_from_cargos_messages() {
+        let messages = PROGRAMS
+            .map(|(_, program)| {
+                format!(r#"{{"reason":"compiler-artifact","executable":"/t/debug/{program}"}}"#)
+            })
+            .join("\n");
+        assert_eq!(
+            folder_of_programs(&messages).unwrap(),
+            Path::new("/t/debug")
+        );
+    }
+
+    #[test]
+    fn a_program_that_cargo_did_not_build_is_named() {
+        let messages = r#"{"reason":"compiler-artifact","executable":"/t/debug/slash32-agent"}"#;
+        assert_eq!(
+            folder_of_programs(messages).unwrap_err().to_string(),
+            "cargo built no program slash32-responder"
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! Everything that a contributor runs: `cargo xtask test`, `cargo xtask demo`, `cargo xtask bench`.
+//!
+//! Two promises hold for all three. They never touch the machine's own interfaces: whatever is networked happens in
+//! namespaces made for it, which the kernel takes down with the process that made them. And building stays the user's:
+//! only what needs namespaces runs as root, through sudo where the user is not root already.
+//!
+//! The programs under test are built first and found by their own tests and by the demo through `SLASH32_BIN_DIR`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod bench;
+mod bird;
+mod cargo;
+mod demo;
+mod figures;
+mod guest;
+mod initramfs;
+mod packages;
+mod privilege;
+mod step;
+mod test;
+mod vm;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// What a contributor runs.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Format, lints, documentation, licences, then every test; installs what is missing
+    Test(test::Arguments),
+    /// A hypervisor, a fabric and three VMs with three DHCP clients, in private namespaces
+    Demo(demo::Arguments),
+    /// How long it takes from a link to an address
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("\nerror: {error:#}");
+        ExitCode::FAILURE
+    })
+}

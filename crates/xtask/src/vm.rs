@@ -1,0 +1,216 @@
+//! A VM of the demo: a real DHCP client in a namespace, or a real guest under QEMU, behind a bridge or a bare tap.
+
+use crate::guest::{self, Console};
+use anyhow::{Context, Result, ensure};
+use slash32_tests::{Client, GATEWAY, Guest, Host, Namespace, Process, Software, guest_mac};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// The link that a VM is behind.
+#[derive(Clone, Copy)]
+pub(crate) enum Behind {
+    /// A bridge with this name, which only this VM is a port of.
+    Bridge(&'static str),
+    /// A tap with this name, in no bridge.
+    Tap(&'static str),
+}
+
+impl Behind {
+    /// The name of the VM link.
+    pub(crate) fn link(self) -> &'static str {
+        match self {
+            Self::Bridge(name) | Self::Tap(name) => name,
+        }
+    }
+
+    /// Kind and name, for people.
+    pub(crate) fn kind(self) -> String {
+        match self {
+            Self::Bridge(name) => format!("the bridge {name}"),
+            Self::Tap(name) => format!("the bare tap {name}"),
+        }
+    }
+}
+
+/// What asks for an address.
+pub(crate) enum Machine {
+    /// This client, in a namespace.
+    Namespace(Software),
+    /// A guest under QEMU, without KVM.
+    Qemu(guest::Image),
+}
+
+impl Machine {
+    /// The client's program, or QEMU.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Namespace(software) => software.program(),
+            Self::Qemu(_) => "QEMU",
+        }
+    }
+}
+
+/// A VM that runs. Dropping it is pulling its plug.
+pub(crate) struct Vm {
+    number: u16,
+    behind: Behind,
+    machine: &'static str,
+    running: Running,
+    address: Ipv4Addr,
+}
+
+enum Running {
+    // The client before its guest: a namespace cannot end while it holds a process that nobody has reaped.
+    Namespace { client: Client, guest: Guest },
+    Qemu { _process: Process, console: Console },
+}
+
+impl Vm {
+    /// Makes the link on `host` and starts the machine behind it.
+    ///
+    /// # Errors
+    /// When a link cannot be made or a program is missing.
+    pub(crate) fn start(
+        host: &Host,
+        number: u16,
+        behind: Behind,
+        machine: Machine,
+    ) -> Result<Self> {
+        if let Behind::Bridge(bridge) = behind {
+            host.bridge(bridge)?;
+        }
+        let name = machine.name();
+        let running = match machine {
+            Machine::Namespace(software) => {
+                let guest = match behind {
+                    Behind::Bridge(bridge) => host.guest(bridge, number)?,
+                    Behind::Tap(tap) => host.guest_behind_tap(tap, number)?,
+                };
+                let client = guest.start(software)?;
+                Running::Namespace { guest, client }
+            }
+            Machine::Qemu(image) => {
+                let tap = match behind {
+                    Behind::Bridge(_) => format!("vnet{number}"),
+                    Behind::Tap(tap) => tap.to_owned(),
+                };
+                host.namespace()
+                    .ip(&format!("tuntap add dev {tap} mode tap"))?;
+                if let Behind::Bridge(bridge) = behind {
+                    host.namespace()
+                        .ip(&format!("link set {tap} master {bridge}"))?;
+                }
+                host.namespace().ip(&format!("link set {tap} up"))?;
+                let mut process = host
+                    .namespace()
+                    .spawn(&mut image.qemu(&tap, &guest_mac(number).to_string()))?;
+                let console = Console::of(
+                    process
+                        .child()
+                        .stdout
+                        .take()
+                        .context("QEMU has no console")?,
+                );
+                Running::Qemu {
+                    _process: process,
+                    console,
+                }
+            }
+        };
+        Ok(Self {
+            number,
+            behind,
+            machine: name,
+            running,
+            address: Ipv4Addr::UNSPECIFIED,
+        })
+    }
+
+    /// Waits until the guest has `address`/32 and its default route, and reaches its gateway.
+    ///
+    /// # Errors
+    /// When it has not within `bound`.
+    pub(crate) fn configured(&mut self, address: Ipv4Addr, bound: Duration) -> Result<()> {
+        match &self.running {
+            Running::Namespace { guest, .. } => {
+                guest.wait_configured(address, GATEWAY, bound)?;
+                guest.ping(GATEWAY)?;
+            }
+            Running::Qemu { console, .. } => {
+                let lines = console.until_ready(bound)?;
+                let says = |what: &str| lines.iter().any(|line| line.contains(what));
+                ensure!(
+                    says(&format!("inet {address}/32 ")),
+                    "the guest has no {address}/32: {lines:#?}"
+                );
+                ensure!(
+                    says(&format!("default via {GATEWAY} ")),
+                    "the guest has no default route: {lines:#?}"
+                );
+                ensure!(
+                    says(" 0% packet loss"),
+                    "the guest does not reach its gateway: {lines:#?}"
+                );
+            }
+        }
+        self.address = address;
+        Ok(())
+    }
+
+    /// Its addresses and routes, as `ip` prints them, and for a QEMU guest what else its console says.
+    ///
+    /// # Errors
+    /// When `ip` fails in the guest.
+    pub(crate) fn network(&self) -> Result<String> {
+        match &self.running {
+            Running::Namespace { guest, .. } => {
+                let address = guest.namespace().ip("-4 -oneline addr show dev eth0")?;
+                let address = address
+                    .split("inet ")
+                    .nth(1)
+                    .and_then(|rest| rest.split_whitespace().next());
+                let routes = guest.namespace().ip("route show")?;
+                Ok(format!(
+                    "{} on eth0\n{routes}",
+                    address.unwrap_or("no address")
+                ))
+            }
+            Running::Qemu { console, .. } => Ok(console.lines().join("\n")),
+        }
+    }
+
+    /// Keeps what its client said to itself: all went well.
+    pub(crate) fn hush(&mut self) {
+        if let Running::Namespace { client, .. } = &mut self.running {
+            client.hush();
+        }
+    }
+
+    /// The number of the VM, 1 and up.
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// What it is behind.
+    pub(crate) fn behind(&self) -> Behind {
+        self.behind
+    }
+
+    /// The client's program, or QEMU.
+    pub(crate) fn machine(&self) -> &'static str {
+        self.machine
+    }
+
+    /// Its address; 0.0.0.0 before it is [configured](Self::configured).
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// Its namespace; a QEMU guest has none.
+    pub(crate) fn namespace(&self) -> Option<&Namespace> {
+        match &self.running {
+            Running::Namespace { guest, .. } => Some(guest.namespace()),
+            Running::Qemu { .. } => None,
+        }
+    }
+}

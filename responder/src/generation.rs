@@ -1,0 +1,80 @@
+//! One VM's time on the link: its binding, its sockets, and the ACK that waits for the host route.
+
+use slash32_binding::{Generation, Instant, Outcome};
+use slash32_dhcp::{MAX_FRAME, Responder};
+use slash32_ipc::Hello;
+use slash32_sys::fd::OwnedFd;
+
+/// A held ACK that is older than this is not sent any more: the client has asked again or given up.
+const HELD_FOR: u64 = 10_000_000_000;
+
+pub(crate) struct Serving {
+    pub(crate) number: Generation,
+    pub(crate) responder: Responder,
+    pub(crate) packet: OwnedFd,
+    /// Kept open so that the kernel never answers a renewal with port-unreachable.
+    _idle: Option<OwnedFd>,
+    pub(crate) confirmed: bool,
+    pub(crate) last_ack: Option<Instant>,
+    pub(crate) released: bool,
+    held: Option<Held>,
+    held_frame: [u8; MAX_FRAME],
+}
+
+#[derive(Clone, Copy)]
+struct Held {
+    since: Instant,
+    length: usize,
+    outcome: Outcome,
+}
+
+impl Serving {
+    pub(crate) fn new(hello: Hello, packet: OwnedFd, idle: Option<OwnedFd>) -> Self {
+        Self {
+            number: hello.generation,
+            responder: Responder::new(hello.binding),
+            packet,
+            _idle: idle,
+            confirmed: hello.confirmed,
+            last_ack: None,
+            released: false,
+            held: None,
+            held_frame: [0; MAX_FRAME],
+        }
+    }
+
+    /// A changed binding for the same VM. A changed address needs its own host route first.
+    pub(crate) fn rebind(&mut self, hello: Hello) {
+        if hello.binding.address == self.responder.binding().address {
+            self.confirmed |= hello.confirmed;
+        } else {
+            self.confirmed = hello.confirmed;
+            self.held = None;
+            self.last_ack = None;
+        }
+        self.responder.rebind(hello.binding);
+    }
+
+    /// Keeps an ACK until the host route is there. True when one was waiting already and is now replaced.
+    pub(crate) fn hold(&mut self, now: Instant, frame: &[u8], outcome: Outcome) -> bool {
+        self.held_frame[..frame.len()].copy_from_slice(frame);
+        self.held
+            .replace(Held {
+                since: now,
+                length: frame.len(),
+                outcome,
+            })
+            .is_some()
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The held ACK, when it is young enough to be of use.
+    pub(crate) fn take_held(&mut self, now: Instant) -> Option<(&[u8], Outcome)> {
+        let held = self.held.take()?;
+        let young = now.nanoseconds_since(held.since) < HELD_FOR;
+        young.then_some((&self.held_frame[..held.length], held.outcome))
+    }
+}

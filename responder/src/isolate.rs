@@ -1,0 +1,14 @@
+//! The stages of [`slash32_sys::isolate`], in the order that its theory of operation gives.
+
+use slash32_sys::{Errno, isolate};
+
+/// Takes everything away that answering DHCP does not need. Errors: the stage that failed, and the kernel's reason.
+pub(crate) fn isolate(uid: u32, gid: u32) -> Result<(), (&'static str, Errno)> {
+    let stage = |name: &'static str| move |error| (name, error);
+    isolate::close_descriptors().map_err(stage("close_range"))?;
+    isolate::no_new_privileges().map_err(stage("no_new_privs"))?;
+    isolate::drop_identity(uid, gid).map_err(stage("user and capabilities"))?;
+    isolate::not_dumpable().map_err(stage("dumpable"))?;
+    isolate::limit_resources().map_err(stage("resource limits"))?;
+    isolate::syscalls::filter().map_err(stage("seccomp"))
+}

@@ -1,0 +1,184 @@
+use crate::{MacAddr, Namespace, RawClient, Relay, Tap, namespace::require};
+use anyhow::Result;
+use std::net::Ipv4Addr;
+
+/// The gateway address of every example: the same on each link.
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
+
+/// The host's address on the way to the fabric, and the fabric's.
+const UPLINK: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+/// The block from which the examples take the VMs' addresses.
+const VM_BLOCK: &str = "203.0.113.0/24";
+
+/// A hypervisor: it forwards IPv4, and has no links but those that the case gives it.
+pub struct Host {
+    namespace: Namespace,
+}
+
+/// A VM as far as a DHCP client can tell: a machine of its own whose only link is `eth0`, up, without an address.
+pub struct Guest {
+    namespace: Namespace,
+    relay: Option<Relay>,
+}
+
+/// The router behind the hypervisor's `uplink`: it routes the VMs' block to the hypervisor, host routes do the rest.
+pub struct Fabric {
+    namespace: Namespace,
+}
+
+/// The hardware address of the guest with this number.
+pub fn guest_mac(number: u16) -> MacAddr {
+    let [high, low] = number.to_be_bytes();
+    MacAddr([0x52, 0x54, 0, 0, high, low])
+}
+
+impl Host {
+    /// A hypervisor without links. Errors: not root, or `ip` is missing.
+    pub fn new() -> Result<Self> {
+        require(&["ip", "mount", "hostname"])?;
+        let namespace = Namespace::new("hypervisor")?;
+        namespace.set("ipv4/ip_forward", "1")?;
+        Ok(Self { namespace })
+    }
+
+    /// Makes a bridge as libvirt makes it: with a hardware address of its own, up, without an address.
+    pub fn bridge(&self, name: &str) -> Result<()> {
+        let id = name.bytes().fold(0u16, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u16::from(byte))
+        });
+        let [high, low] = id.to_be_bytes();
+        let mac = MacAddr([0x52, 0x54, 0, 0xbb, high, low]);
+        self.namespace.ip_batch(&format!(
+            "link add {name} address {mac} type bridge forward_delay 0 stp_state 0\nlink set {name} up\n"
+        ))
+    }
+
+    /// A guest whose `eth0` is the other end of the veth `vnetNUMBER`, a port of `bridge`.
+    pub fn guest(&self, bridge: &str, number: u16) -> Result<Guest> {
+        let namespace = Namespace::new(&format!("guest{number}"))?;
+        let (mac, pid) = (guest_mac(number), namespace.pid());
+        self.namespace.ip(&format!(
+            "link add vnet{number} type veth peer name eth0 address {mac} netns {pid}"
+        ))?;
+        namespace.ip("link set eth0 up")?;
+        self.namespace
+            .ip(&format!("link set vnet{number} master {bridge} up"))?;
+        Ok(Guest {
+            namespace,
+            relay: None,
+        })
+    }
+
+    /// A guest behind the bare tap `tap`: no bridge, and its frames go through a file descriptor, as with QEMU.
+    pub fn guest_behind_tap(&self, tap: &str, number: u16) -> Result<Guest> {
+        let namespace = Namespace::new(&format!("guest{number}"))?;
+        let near = Tap::open(&namespace, "eth0")?;
+        namespace.ip(&format!("link set eth0 address {} up", guest_mac(number)))?;
+        let far = Tap::open(&self.namespace, tap)?;
+        self.namespace.ip(&format!("link set {tap} up"))?;
+        Ok(Guest {
+            namespace,
+            relay: Some(Relay::new(far, near)),
+        })
+    }
+
+    /// A tap that the caller holds itself: a VM without a kernel. With `bridge` it is a port of that bridge; it is up.
+    pub fn tap(&self, name: &str, bridge: Option<&str>) -> Result<Tap> {
+        let tap = Tap::open(&self.namespace, name)?;
+        if let Some(bridge) = bridge {
+            self.namespace
+                .ip(&format!("link set {name} master {bridge}"))?;
+        }
+        self.namespace.ip(&format!("link set {name} up"))?;
+        Ok(tap)
+    }
+
+    /// The router that the link `uplink` leads to. Once a host.
+    pub fn fabric(&self) -> Result<Fabric> {
+        require(&["ping"])?;
+        let namespace = Namespace::new("fabric")?;
+        let pid = namespace.pid();
+        self.namespace.ip(&format!(
+            "link add uplink type veth peer name eth0 netns {pid}"
+        ))?;
+        let (host, fabric) = UPLINK;
+        self.namespace.ip_batch(&format!(
+            "addr add {host}/30 dev uplink\nlink set uplink up\nroute add default via {fabric}\n"
+        ))?;
+        namespace.ip_batch(&format!(
+            "addr add {fabric}/30 dev eth0\nlink set eth0 up\nroute add {VM_BLOCK} via {host}\n"
+        ))?;
+        namespace.set("ipv4/ip_forward", "1")?;
+        Ok(Fabric { namespace })
+    }
+
+    /// Its namespaces.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The host route to `address` as `ip -json` shows it (`dev`, `protocol`, `metric`, `scope`), when it is there.
+    pub fn route_to(&self, address: Ipv4Addr) -> Result<Option<serde_json::Value>> {
+        Ok(self
+            .namespace
+            .ip_json(&format!(
+                "-details route show table main exact {address}/32"
+            ))?
+            .into_iter()
+            .next())
+    }
+}
+
+impl Guest {
+    /// Its namespaces.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Stops carrying frames through the bare tap, and takes the host's tap away, as the end of QEMU does.
+    pub fn pull_tap(&mut self) {
+        self.relay = None;
+    }
+
+    /// A hand-made client on `eth0`.
+    pub fn raw_client(&self) -> Result<RawClient> {
+        RawClient::on(&self.namespace, "eth0")
+    }
+
+    /// Pings `address`; an answer within 2 s to one of three requests is a success.
+    pub fn ping(&self, address: Ipv4Addr) -> Result<()> {
+        ping(&self.namespace, address)
+    }
+}
+
+impl Fabric {
+    /// Its address on the way to the hypervisor.
+    pub const ADDRESS: Ipv4Addr = UPLINK.1;
+
+    /// Its namespaces.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Pings `address`; an answer within 2 s to one of three requests is a success.
+    pub fn ping(&self, address: Ipv4Addr) -> Result<()> {
+        ping(&self.namespace, address)
+    }
+}
+
+fn ping(from: &Namespace, address: Ipv4Addr) -> Result<()> {
+    from.run(
+        "ping",
+        &[
+            "-n",
+            "-c",
+            "3",
+            "-i",
+            "0.2",
+            "-W",
+            "2",
+            &address.to_string(),
+        ],
+    )
+    .map(drop)
+}

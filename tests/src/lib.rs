@@ -1,0 +1,48 @@
+//! The stage of the end-to-end cases: hypervisors, VMs and a fabric made of private namespaces, real DHCP clients, and
+//! eyes on the wire and on the kernel's routes.
+//!
+//! ```text
+//!   Guest ──veth──┐
+//!   Guest ──tap───┤ virbrN ── Host (slash32-agent and its responders) ──uplink── Fabric
+//!   Tap (no kernel behind it) ┘
+//! ```
+//!
+//! Invariants:
+//!
+//! - Nothing has a name outside the [`Namespace`]s that a case made itself, so that cases run side by side, and the
+//!   machine's own links, addresses, routes and processes are neither touched nor seen.
+//! - Each [`Namespace`] lives as long as a pipe to the process of the case is open: whether the case returns, panics or
+//!   is killed, the kernel ends everything that ran inside, and with it the links.
+//! - Nothing here shares code with what it judges: frames are written and read by [`dhcp`] and `etherparse`.
+//! - A missing precondition is an error with a sentence, never a skipped case.
+//! - Whoever waits, waits for an event, with a bound ([`until`]).
+
+mod agent;
+mod bare_tap;
+mod capture;
+mod client;
+mod config;
+pub mod dhcp;
+mod host;
+mod namespace;
+mod packet;
+mod raw_client;
+mod route_monitor;
+mod tap;
+mod wait;
+mod wire;
+
+pub use agent::{Agent, binary, check_config};
+pub use bare_tap::Relay;
+pub use capture::Capture;
+pub use client::{Client, Software};
+pub use config::{LINKS, static_network, vm_address};
+pub use host::{Fabric, GATEWAY, Guest, Host, guest_mac};
+pub use namespace::{Namespace, Process};
+pub use packet::PacketSocket;
+pub use raw_client::{RawClient, expect};
+pub use route_monitor::{Change, RouteChange, RouteMonitor};
+pub use slash32_binding::MacAddr;
+pub use tap::Tap;
+pub use wait::until;
+pub use wire::{Frame, Wire};
