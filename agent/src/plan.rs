@@ -226,3 +226,6 @@ fn additions(ifindex: u32, link: &DesiredLink, observed: &Observed, steps: &mut 
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,3 +169,6 @@ fn describe(kind: &Kind) -> String {
         Kind::Other(name) => format!("a {name} link"),
     }
 }
+
+#[cfg(test)]
+mod tests;

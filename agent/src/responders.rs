@@ -36,6 +36,10 @@ pub(crate) struct FromResponder {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every word is a State, and few are in flight"
+)]
 pub(crate) enum Word {
     State(State),
     Claim(Generation),

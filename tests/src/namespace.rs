@@ -25,9 +25,8 @@ hostname "$1"
 echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
 echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6
 ip link set lo up
-trap '' CHLD
 echo ready
-exec cat > /dev/null
+exec env --ignore-signal=CHLD cat > /dev/null
 "#;
 
 /// Where programs are looked for inside: a caller's PATH often lacks the sbin folders.

@@ -111,7 +111,7 @@ fn dhclient_that_reboots_with_its_lease_gets_an_ack() -> Result<()> {
     let capture = Capture::open(guest.namespace(), "eth0")?;
     let _again = guest.start(Software::Dhclient)?;
     guest.wait_configured(vm_address(1), GATEWAY, BOUND)?;
-    let (_, request) = capture.wait_for("an INIT-REBOOT", BOUND, is_init_reboot)?;
+    let request = capture.wait_for("an INIT-REBOOT", BOUND, is_init_reboot)?;
     answer_to(&capture, &request, message_type::ACK)?;
     ensure!(
         capture
@@ -138,9 +138,9 @@ fn dhclient_that_reboots_with_a_wrong_lease_is_refused_and_gets_the_right_addres
     )?;
     let capture = Capture::open(guest.namespace(), "eth0")?;
     let _again = guest.start(Software::Dhclient)?;
-    let (_, request) = capture.wait_for("an INIT-REBOOT", BOUND, is_init_reboot)?;
+    let request = capture.wait_for("an INIT-REBOOT", BOUND, is_init_reboot)?;
     ensure!(
-        request.address(code::REQUESTED_ADDRESS) == Some(Ipv4Addr::new(198, 51, 100, 7)),
+        request.1.address(code::REQUESTED_ADDRESS) == Some(Ipv4Addr::new(198, 51, 100, 7)),
         "{request:?}"
     );
     answer_to(&capture, &request, message_type::NAK)?;
@@ -291,7 +291,7 @@ fn renews_by_unicast(software: Software, agency: Agency) -> Result<()> {
             && message.ciaddr == vm_address(1)
             && message.envelope.destination == GATEWAY
     };
-    let (_, request) = capture.wait_for("a renewal by unicast", BOUND, renewing)?;
+    let request = capture.wait_for("a renewal by unicast", BOUND, renewing)?;
     let ack = answer_to(&capture, &request, message_type::ACK)?;
     ensure!(
         ack.yiaddr == vm_address(1) && ack.envelope.destination == vm_address(1),
@@ -310,9 +310,12 @@ fn is_init_reboot(_: &Frame, message: &Message) -> bool {
         && message.option(code::REQUESTED_ADDRESS).is_some()
 }
 
-/// The first answer to `request`, which must be of this type.
-fn answer_to(capture: &Capture, request: &Message, message_type: u8) -> Result<Message> {
-    let is_answer = |_: &Frame, message: &Message| message.op == 2 && message.xid == request.xid;
+/// The first answer to `request`, which must be of this type. A client may use one xid for all its messages.
+fn answer_to(capture: &Capture, request: &(Frame, Message), message_type: u8) -> Result<Message> {
+    let (asked, request) = request;
+    let is_answer = |frame: &Frame, message: &Message| {
+        frame.at > asked.at && message.op == 2 && message.xid == request.xid
+    };
     expect(
         message_type,
         capture.wait_for("an answer", BOUND, is_answer)?.1,

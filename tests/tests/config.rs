@@ -64,7 +64,7 @@ fn two_networks_that_claim_one_link_are_refused() -> Result<()> {
     let second = GOOD
         .replace("public", "private")
         .replace("203.0.113.", "198.51.100.");
-    is_refused(&format!("{GOOD}{second}"), &["links", "public", "private"])
+    is_refused(&format!("{GOOD}{second}"), &[":13:", "links", "public"])
 }
 
 #[test]

@@ -136,6 +136,20 @@ fn a_process_in_a_namespace_has_its_own_machine() -> Result<()> {
 }
 
 #[test]
+fn an_orphan_that_ends_leaves_no_zombie() -> Result<()> {
+    let namespace = Namespace::new("alone")?;
+    let orphan: u64 = namespace
+        .run("sh", &["-c", "setsid sleep 600 > /dev/null 2>&1 & echo $!"])?
+        .trim()
+        .parse()?;
+    ensure!(namespace.has_process(orphan));
+    namespace.signal(orphan, "KILL")?;
+    until("the end of the orphan", BOUND, || {
+        Ok((!namespace.has_process(orphan)).then_some(()))
+    })
+}
+
+#[test]
 fn a_case_that_panics_leaves_nothing() -> Result<()> {
     leaves_nothing("panic")
 }

@@ -1,5 +1,6 @@
 //! What leaves the program.
 
+use serde::Serialize;
 use std::io::{self, Write};
 
 /// Writes `text` to stdout at once. Ends the program with success when nobody reads stdout any more: `| head` has what it
@@ -18,6 +19,11 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
         std::process::exit(0);
     }
     written
+}
+
+/// Prints `value` as JSON with an indent, its keys in the order of its fields.
+pub(crate) fn print_json(value: &impl Serialize) -> io::Result<()> {
+    print(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
 /// Writes the one sentence that an error is, with its causes, to stderr. There is nobody to tell when that fails.

@@ -58,10 +58,7 @@ pub(crate) fn run(file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn answer(errors: &[Value]) -> anyhow::Result<ExitCode> {
-    output::print(&format!(
-        "{:#}\n",
-        json!({ "ok": errors.is_empty(), "errors": errors })
-    ))?;
+    output::print_json(&json!({ "ok": errors.is_empty(), "errors": errors }))?;
     Ok(if errors.is_empty() {
         ExitCode::SUCCESS
     } else {

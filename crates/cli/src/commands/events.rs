@@ -1,6 +1,5 @@
 use crate::output::{self, clean};
 use anyhow::bail;
-use serde_json::json;
 use slash32_control::{Client, Event};
 use std::path::Path;
 
@@ -8,7 +7,7 @@ pub(crate) async fn run(socket: &Path, as_json: bool) -> anyhow::Result<()> {
     let mut events = Client::connect(socket).await?.events().await?;
     while let Some(event) = events.next().await? {
         let line = if as_json {
-            json!(event).to_string()
+            serde_json::to_string(&event)?
         } else {
             line(&event)
         };

@@ -1,18 +1,17 @@
 use crate::output;
 use crate::table::{columns, or_empty, time_left};
 use jiff::Timestamp;
-use serde_json::json;
 use slash32_control::{Client, Lease, LinkDetail};
 use std::path::Path;
 
 pub(crate) async fn run(socket: &Path, key: &str, as_json: bool) -> anyhow::Result<()> {
     let detail = Client::connect(socket).await?.show(key).await?;
-    let text = if as_json {
-        format!("{:#}\n", json!(detail))
+    if as_json {
+        output::print_json(&detail)?;
     } else {
-        page(&detail, Timestamp::now())
-    };
-    Ok(output::print(&text)?)
+        output::print(&page(&detail, Timestamp::now()))?;
+    }
+    Ok(())
 }
 
 fn page(detail: &LinkDetail, now: Timestamp) -> String {

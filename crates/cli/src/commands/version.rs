@@ -10,17 +10,17 @@ pub(crate) async fn run(socket: &Path, as_json: bool) -> anyhow::Result<()> {
         protocol: PROTOCOL,
     };
     let agent = agent(socket).await;
-    let text = if as_json {
-        format!("{:#}\n", json!({ "client": program, "agent": agent.ok() }))
+    if as_json {
+        output::print_json(&json!({ "client": program, "agent": agent.ok() }))?;
     } else {
         let agent = agent.map_or_else(|error| error.to_string(), |agent| line(&agent));
-        format!(
+        output::print(&format!(
             "slash32        {}\nslash32-agent  {}\n",
             line(&program),
             clean(&agent)
-        )
-    };
-    Ok(output::print(&text)?)
+        ))?;
+    }
+    Ok(())
 }
 
 async fn agent(socket: &Path) -> Result<Version, ClientError> {

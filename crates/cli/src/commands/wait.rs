@@ -1,6 +1,5 @@
 use crate::{output, table};
 use jiff::Timestamp;
-use serde_json::json;
 use slash32_control::{Client, State};
 use std::path::Path;
 use std::time::Duration;
@@ -16,10 +15,10 @@ pub(crate) async fn run(
         .await?
         .wait(key, state, timeout)
         .await?;
-    let text = if as_json {
-        format!("{:#}\n", json!(link))
+    if as_json {
+        output::print_json(&link)?;
     } else {
-        table::links(&[link], Timestamp::now())
-    };
-    Ok(output::print(&text)?)
+        output::print(&table::links(&[link], Timestamp::now()))?;
+    }
+    Ok(())
 }

@@ -47,6 +47,16 @@ fn list_json_is_an_array_of_objects_with_every_key() {
 }
 
 #[test]
+fn json_has_its_keys_in_the_order_of_the_columns() {
+    let agent = Agent::start();
+    let text = output(agent.path(), "wait web1 --json");
+    assert!(
+        text.starts_with("{\n  \"link\": \"virbr1\",\n  \"ifindex\": 7,\n  \"vm\": \"web1\",\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn an_empty_list_is_a_header_or_an_empty_array() {
     let agent = Agent::with(Vec::new());
     assert_eq!(
