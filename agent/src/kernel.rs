@@ -14,7 +14,7 @@ pub(crate) use request::{Kernel, RequestError};
 pub(crate) use watch::watch;
 
 use crate::link::{Link, LinkAddress};
-use crate::route::HostRoute;
+use crate::route::{ForeignRoute, HostRoute};
 
 /// Something that the kernel told.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) enum Change {
     },
     /// A route of our protocol is, or is no longer, in the kernel.
     Route { route: HostRoute, present: bool },
+    /// Somebody else's route to a single address is, or is no longer, in the kernel.
+    Foreign { route: ForeignRoute, present: bool },
     /// The kernel could not tell everything: dump.
     Overrun,
 }

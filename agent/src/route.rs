@@ -14,3 +14,14 @@ pub(crate) struct HostRoute {
     /// `RTA_PREFSRC`.
     pub(crate) source: Option<Ipv4Addr>,
 }
+
+/// Somebody else's exact /32: where it is, some other machine or process has the address. By everything that tells it from
+/// another one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct ForeignRoute {
+    pub(crate) address: Ipv4Addr,
+    pub(crate) table: u32,
+    pub(crate) protocol: u8,
+    pub(crate) metric: u32,
+    pub(crate) ifindex: Option<u32>,
+}

@@ -1,7 +1,7 @@
 //! rtnetlink messages to what the agent knows.
 
 use crate::link::{Ipv4Settings, Ipv6Settings, Kind, Link, LinkAddress};
-use crate::route::HostRoute;
+use crate::route::{ForeignRoute, HostRoute};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressProtocol};
 use netlink_packet_route::link::{
@@ -11,7 +11,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use slash32_binding::{MacAddr, Prefix};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The link that an RTM_NEWLINK describes; `None` for a bridge's own messages about its ports (AF_BRIDGE).
 pub(super) fn link(message: LinkMessage) -> Option<Link> {
@@ -147,40 +147,53 @@ pub(super) fn address(message: &AddressMessage, protocol: u8) -> Option<(u32, Li
     ))
 }
 
-/// The route that an RTM_NEWROUTE or RTM_DELROUTE is about, if it is one with `protocol` in `table` and leaves by a link.
-pub(super) fn route(message: &RouteMessage, protocol: u8, table: u32) -> Option<HostRoute> {
+/// What an IPv4 route message says of a route, ours or not.
+struct Route {
+    prefix: Prefix,
+    ifindex: Option<u32>,
+    table: u32,
+    protocol: u8,
+    metric: u32,
+    source: Option<Ipv4Addr>,
+    kind: RouteType,
+}
+
+fn read_route(message: &RouteMessage) -> Option<Route> {
     let header = &message.header;
-    let is_ours = u8::from(header.protocol) == protocol
-        && header.address_family == AddressFamily::Inet
-        && header.kind == RouteType::Unicast;
-    if !is_ours {
+    if header.address_family != AddressFamily::Inet {
         return None;
     }
     let mut destination = None;
-    let mut ifindex = None;
-    let mut in_table = u32::from(header.table);
-    let mut metric = 0;
-    let mut source = None;
+    let (mut ifindex, mut table, mut metric, mut source) = (None, u32::from(header.table), 0, None);
     for attribute in &message.attributes {
         match attribute {
-            RouteAttribute::Destination(RouteAddress::Inet(address)) => {
-                destination = Some(*address)
-            }
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = Some(*address),
             RouteAttribute::Oif(index) => ifindex = Some(*index),
-            RouteAttribute::Table(number) => in_table = *number,
+            RouteAttribute::Table(number) => table = *number,
             RouteAttribute::Priority(priority) => metric = *priority,
             RouteAttribute::PrefSource(RouteAddress::Inet(address)) => source = Some(*address),
             _ => {}
         }
     }
     let prefix = Prefix::new(destination?, header.destination_prefix_length)?;
-    let route = HostRoute {
-        prefix,
-        ifindex: ifindex?,
-        table: in_table,
-        protocol,
-        metric,
-        source,
-    };
-    (in_table == table).then_some(route)
+    let (protocol, kind) = (u8::from(header.protocol), header.kind);
+    Some(Route { prefix, ifindex, table, protocol, metric, source, kind })
+}
+
+/// The route that an RTM_NEWROUTE or RTM_DELROUTE is about, if it is one with `protocol` in `table` and leaves by a link.
+pub(super) fn host_route(message: &RouteMessage, protocol: u8, table: u32) -> Option<HostRoute> {
+    let route = read_route(message)?;
+    let is_ours = route.protocol == protocol && route.table == table && route.kind == RouteType::Unicast;
+    let Route { prefix, metric, source, .. } = route;
+    Some(HostRoute { prefix, ifindex: route.ifindex?, table, protocol, metric, source }).filter(|_| is_ours)
+}
+
+/// The same for somebody else's route to one address: over the network, or to the host itself. Not an aggregate, not a
+/// default: those say nothing of the address.
+pub(super) fn foreign_route(message: &RouteMessage, protocol: u8) -> Option<ForeignRoute> {
+    let route = read_route(message)?;
+    let is_somebody = matches!(route.kind, RouteType::Unicast | RouteType::Local);
+    let is_foreign = route.protocol != protocol && route.prefix.length() == 32 && is_somebody;
+    let Route { table, protocol, metric, ifindex, .. } = route;
+    is_foreign.then_some(ForeignRoute { address: route.prefix.address(), table, protocol, metric, ifindex })
 }

@@ -2,7 +2,7 @@
 
 use super::decode;
 use crate::link::{Ipv4Settings, Link, LinkAddress};
-use crate::route::HostRoute;
+use crate::route::{ForeignRoute, HostRoute};
 use futures_util::TryStreamExt;
 use netlink_packet_core::{DefaultNla, Emitable};
 use netlink_packet_route::AddressFamily;
@@ -111,8 +111,25 @@ impl Kernel {
         };
         Ok(messages
             .iter()
-            .filter_map(|message| decode::route(message, protocol, table))
+            .filter_map(|message| decode::host_route(message, protocol, table))
             .collect())
+    }
+
+    /// Everybody else's routes to single addresses, in any table.
+    pub(crate) async fn foreign_routes(&self, protocol: u8) -> Result<Vec<ForeignRoute>> {
+        let mut all = RouteMessageBuilder::<Ipv4Addr>::new()
+            .protocol(RouteProtocol::Unspec)
+            .scope(RouteScope::Universe)
+            .kind(RouteType::Unspec)
+            .build();
+        all.header.table = 0;
+        let mut routes = Vec::new();
+        // A router may have a million routes, and few of them are to single addresses: none is kept that is not.
+        let mut messages = std::pin::pin!(self.handle.route().get(all).execute());
+        while let Some(message) = messages.try_next().await? {
+            routes.extend(decode::foreign_route(&message, protocol));
+        }
+        Ok(routes)
     }
 
     /// The one MAC address that a bridge has learned on `port` (its forwarding database); `None` for none or several.

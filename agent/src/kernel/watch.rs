@@ -92,6 +92,9 @@ fn route(
     table: u32,
     present: bool,
 ) -> Option<Change> {
-    let route = decode::route(message, protocol, table)?;
-    Some(Change::Route { route, present })
+    if let Some(route) = decode::host_route(message, protocol, table) {
+        return Some(Change::Route { route, present });
+    }
+    let route = decode::foreign_route(message, protocol)?;
+    Some(Change::Foreign { route, present })
 }

@@ -12,6 +12,8 @@
 mod bpf;
 pub mod clock;
 #[cfg(feature = "agent")]
+pub mod echo;
+#[cfg(feature = "agent")]
 mod filter;
 #[cfg(feature = "agent")]
 pub mod idle;
