@@ -3,9 +3,8 @@
 
 use anyhow::{Result, ensure};
 use slash32_tests::{
-    Agent, Capture, Change, GATEWAY, Guest, Host, RouteMonitor,
-    dhcp::{Message, message_type},
-    expect, static_network, until, vm_address,
+    Agent, Capture, Change, GATEWAY, Guest, Host, RouteMonitor, dhcp::message_type, expect,
+    static_network, until, vm_address,
 };
 use std::{fs, time::Duration};
 
@@ -239,7 +238,7 @@ fn a_netlink_overrun_loses_nothing() -> Result<()> {
         "the responder of a link that stayed was replaced"
     );
     let mut client = stays.raw_client()?;
-    let request: Message = client.renewing(&ack);
+    let request = client.renewing(&ack);
     expect(message_type::ACK, client.ask(&request)?)?;
     let stayed = monitor
         .changes()
