@@ -49,7 +49,7 @@ pub(crate) struct Reconciler {
     /// Records that are not durable yet.
     unsaved: Vec<Record>,
     /// Leases that are not durable yet, and since when.
-    unsaved_leases: BTreeSet<u32>,
+    unsaved_leases: BTreeMap<String, Lease>,
     save_leases_at: Option<Instant>,
 
     table: LinkTable,
@@ -113,7 +113,7 @@ impl Reconciler {
                 .map(|lease| (lease.link.clone(), lease))
                 .collect(),
             unsaved: Vec::new(),
-            unsaved_leases: BTreeSet::new(),
+            unsaved_leases: BTreeMap::new(),
             save_leases_at: None,
             table: LinkTable::default(),
             routes: BTreeSet::new(),
@@ -190,7 +190,7 @@ impl Reconciler {
             self.lose_responder(ifindex, "says nothing, so it is replaced");
         }
         if self.save_leases_at.is_some_and(|at| at <= now) {
-            self.save_leases().await;
+            self.save().await;
         }
     }
 
@@ -311,6 +311,14 @@ impl Reconciler {
                 },
             });
         self.unsaved.extend(decided);
+        // A claim must not wait for the disk because of another VM's lease: those come along, or go when they are due.
+        let leases_are_due = self.save_leases_at.is_some_and(|at| at <= Instant::now());
+        if leases_are_due || !self.unsaved.is_empty() {
+            self.save_leases_at = None;
+            let leases = std::mem::take(&mut self.unsaved_leases);
+            self.unsaved
+                .extend(leases.into_values().map(Record::PutLease));
+        }
         if self.unsaved.is_empty() {
             return true;
         }
@@ -340,25 +348,12 @@ impl Reconciler {
         }
     }
 
-    async fn save_leases(&mut self) {
-        self.save_leases_at = None;
-        for ifindex in std::mem::take(&mut self.unsaved_leases) {
-            let Some(vm) = self.vms.get(&ifindex) else {
-                continue;
-            };
-            let (Some((_, address)), Some(acked_at)) = (vm.current, vm.acked_at) else {
-                continue;
-            };
-            let lease = Lease {
-                link: vm.name.clone(),
-                address,
-                acked_at: acked_at.as_second(),
-                expires_at: vm.expires_at().map(Timestamp::as_second),
-            };
-            self.leases.insert(vm.name.clone(), lease.clone());
-            self.unsaved.push(Record::PutLease(lease));
-        }
-        self.save().await;
+    /// A VM has acknowledged its address: known at once, and durable soon.
+    fn keep_lease(&mut self, lease: Lease) {
+        self.save_leases_at
+            .get_or_insert(Instant::now() + LEASE_DELAY);
+        self.leases.insert(lease.link.clone(), lease.clone());
+        self.unsaved_leases.insert(lease.link.clone(), lease);
     }
 
     /// Shows operators how the links in `scope` are now, and tells what has changed.

@@ -35,6 +35,7 @@ pub(crate) struct VmLink {
     /// An earlier generation of the same address was acknowledged until then: its route is there without a claim.
     pub(crate) kept: Option<KeptLease>,
     pub(crate) acked_at: Option<Timestamp>,
+    /// Of the last ACK, in seconds.
     pub(crate) lease_time: u32,
     pub(crate) released: bool,
     pub(crate) route: bool,
@@ -141,6 +142,17 @@ impl VmLink {
         acked_at
             .checked_add(jiff::SignedDuration::from_secs(self.lease_time.into()))
             .ok()
+    }
+
+    /// The acknowledged lease, as it is kept for a VM that comes back without asking.
+    pub(crate) fn lease(&self) -> Option<slash32_store::Lease> {
+        let (_, address) = self.current?;
+        Some(slash32_store::Lease {
+            link: self.name.clone(),
+            address,
+            acked_at: self.acked_at?.as_second(),
+            expires_at: self.expires_at().map(Timestamp::as_second),
+        })
     }
 
     /// The VM has acknowledged its address, has not given it back, and its lease runs.

@@ -16,6 +16,8 @@ pub(crate) struct Serving {
     _idle: Option<OwnedFd>,
     pub(crate) confirmed: bool,
     pub(crate) last_ack: Option<Instant>,
+    /// Option 51 of that ACK.
+    pub(crate) lease_time: u32,
     pub(crate) released: bool,
     held: Option<Held>,
     held_frame: [u8; MAX_FRAME],
@@ -37,6 +39,7 @@ impl Serving {
             _idle: idle,
             confirmed: hello.confirmed,
             last_ack: None,
+            lease_time: 0,
             released: false,
             held: None,
             held_frame: [0; MAX_FRAME],
@@ -51,6 +54,7 @@ impl Serving {
             self.confirmed = hello.confirmed;
             self.held = None;
             self.last_ack = None;
+            self.lease_time = 0;
         }
         self.responder.rebind(hello.binding);
     }

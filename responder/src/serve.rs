@@ -211,6 +211,7 @@ impl Server {
         self.counters.outcomes[outcome.index()] += 1;
         self.changed = true;
         if acknowledges(outcome) {
+            serving.lease_time = serving.responder.binding().lease_time;
             let first = serving.last_ack.replace(now).is_none();
             if first || core::mem::take(&mut serving.released) {
                 self.report(now);
@@ -229,6 +230,7 @@ impl Server {
                 generation: serving.number,
                 confirmed: serving.confirmed,
                 last_ack_age: serving.last_ack.map(|then| now.nanoseconds_since(then)),
+                lease_time: serving.lease_time,
                 released: serving.released,
                 counters: self.counters,
             },
@@ -236,6 +238,7 @@ impl Server {
                 generation: Generation::NONE,
                 confirmed: false,
                 last_ack_age: None,
+                lease_time: 0,
                 released: false,
                 counters: self.counters,
             },

@@ -65,13 +65,11 @@ impl Capture {
         Ok(())
     }
 
-    /// The ICMP "port unreachable" messages (type 3, code 3: RFC 792) up to now.
+    /// The ICMP "port unreachable" messages (type 3, code 3: RFC 792) up to now that came in on the link: on a guest's
+    /// `eth0`, those that the host has sent.
     pub fn port_unreachables(&self) -> Result<Vec<Frame>> {
-        Ok(self
-            .frames()?
-            .into_iter()
-            .filter(|frame| is_port_unreachable(&frame.bytes))
-            .collect())
+        let came_in = |frame: &Frame| !frame.outgoing && is_port_unreachable(&frame.bytes);
+        Ok(self.frames()?.into_iter().filter(came_in).collect())
     }
 }
 

@@ -1,12 +1,14 @@
 use crate::{MacAddr, Namespace, RawClient, Relay, Tap, namespace::require};
 use anyhow::Result;
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 /// The gateway address of every example: the same on each link.
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
 
 /// The host's address on the way to the fabric, and the fabric's.
 const UPLINK: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+/// How long a port may take to forward on a machine that is busy with other cases.
+const PORT_PATIENCE: Duration = Duration::from_secs(10);
 /// The block from which the examples take the VMs' addresses.
 const VM_BLOCK: &str = "203.0.113.0/24";
 
@@ -53,7 +55,7 @@ impl Host {
         ))
     }
 
-    /// A guest whose `eth0` is the other end of the veth `vnetNUMBER`, a port of `bridge`.
+    /// A guest whose `eth0` is the other end of the veth `vnetNUMBER`, a port of `bridge` that forwards. The bridge is up.
     pub fn guest(&self, bridge: &str, number: u16) -> Result<Guest> {
         let namespace = Namespace::new(&format!("guest{number}"))?;
         let (mac, pid) = (guest_mac(number), namespace.pid());
@@ -63,6 +65,7 @@ impl Host {
         namespace.ip("link set eth0 up")?;
         self.namespace
             .ip(&format!("link set vnet{number} master {bridge} up"))?;
+        self.wait_forwarding(&format!("vnet{number}"))?;
         Ok(Guest {
             namespace,
             relay: None,
@@ -82,7 +85,8 @@ impl Host {
         })
     }
 
-    /// A tap that the caller holds itself: a VM without a kernel. With `bridge` it is a port of that bridge; it is up.
+    /// A tap that the caller holds itself: a VM without a kernel. With `bridge`, which is up,
+    /// it is a port of that bridge that forwards.
     pub fn tap(&self, name: &str, bridge: Option<&str>) -> Result<Tap> {
         let tap = Tap::open(&self.namespace, name)?;
         if let Some(bridge) = bridge {
@@ -90,7 +94,23 @@ impl Host {
                 .ip(&format!("link set {name} master {bridge}"))?;
         }
         self.namespace.ip(&format!("link set {name} up"))?;
+        if bridge.is_some() {
+            self.wait_forwarding(name)?;
+        }
         Ok(tap)
+    }
+
+    /// Waits until a bridge's port forwards: the kernel takes up to a second to notice that it has carrier, and what
+    /// arrives before is lost.
+    fn wait_forwarding(&self, port: &str) -> Result<()> {
+        /// `BR_STATE_FORWARDING` of linux/if_bridge.h.
+        const FORWARDING: &str = "3";
+        let state = self
+            .namespace
+            .path(format!("/sys/class/net/{port}/brport/state"));
+        crate::until(&format!("{port} to forward"), PORT_PATIENCE, || {
+            Ok((std::fs::read_to_string(&state)?.trim() == FORWARDING).then_some(()))
+        })
     }
 
     /// The router that the link `uplink` leads to. Once a host.
@@ -143,6 +163,15 @@ impl Guest {
     /// A hand-made client on `eth0`.
     pub fn raw_client(&self) -> Result<RawClient> {
         RawClient::on(&self.namespace, "eth0")
+    }
+
+    /// Gives `eth0` what an ACK would: `address`/32, the gateway on the link, a default route. For a
+    /// [hand-made client](Guest::raw_client), whose guest must answer ARP.
+    pub fn configure(&self, address: Ipv4Addr) -> Result<()> {
+        self.namespace.ip_batch(&format!(
+            "addr replace {address}/32 dev eth0\nroute replace {GATEWAY} dev eth0\n\
+             route replace default via {GATEWAY} dev eth0\n"
+        ))
     }
 
     /// Pings `address`; an answer within 2 s to one of three requests is a success.

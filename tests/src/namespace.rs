@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What pid 1 of a namespace does: private /proc, /sys, /run, /var/lib and /etc/resolv.conf, then it waits for the end of
-/// its input. A child that it inherits is reaped by the kernel, because it ignores SIGCHLD.
+/// What pid 1 of a namespace does: private /proc, /sys, /run, /var/lib and /etc/resolv.conf, then it echoes its input until
+/// that ends. A child that it inherits is reaped by the kernel, because it ignores SIGCHLD by then.
 const INIT: &str = r#"
 set -e
 mount --make-rprivate /
@@ -25,8 +25,7 @@ hostname "$1"
 echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
 echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6
 ip link set lo up
-echo ready
-exec env --ignore-signal=CHLD cat > /dev/null
+exec env --ignore-signal=CHLD cat
 "#;
 
 /// Where programs are looked for inside: a caller's PATH often lacks the sbin folders.
@@ -76,8 +75,11 @@ impl Namespace {
                 .spawn()
                 .context("cannot start sh as the first process of a namespace")
         })?;
+        let mut lifeline = init.stdin.take();
         let mut line = String::new();
-        if let Some(stdout) = init.stdout.take() {
+        if let (Some(stdin), Some(stdout)) = (&mut lifeline, init.stdout.take()) {
+            // An error means that it has ended, which its missing echo says as well.
+            let _ = stdin.write_all(b"ready\n");
             BufReader::new(stdout).read_line(&mut line)?;
         }
         if line != "ready\n" {
@@ -92,7 +94,7 @@ impl Namespace {
         let open = |kind: &str| File::open(format!("/proc/{pid}/ns/{kind}"));
         Ok(Self {
             name: name.to_owned(),
-            lifeline: init.stdin.take(),
+            lifeline,
             network: open("net")?,
             mounts: open("mnt")?,
             pids: open("pid")?,

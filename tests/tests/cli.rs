@@ -175,10 +175,11 @@ fn events_tell_the_way_of_a_vm_to_its_address() -> Result<()> {
             .map_while(Result::ok)
             .try_for_each(|line| told.send(line))
     });
-    // The stream is open when an event of this kind comes through: each round is one more.
+    // Nothing says when the stream is open, so VMs come and go until one was told from its first event to its last.
+    let wanted = BTreeSet::from(["link_appeared", "route_added", "bound"].map(str::to_owned));
     let mut kinds = BTreeSet::new();
     let deadline = Instant::now() + BOUND;
-    while !kinds.contains("bound") {
+    while !kinds.is_superset(&wanted) {
         ensure!(Instant::now() < deadline, "only {kinds:?} were told");
         let _vm = bound_vm(&host, &agent)?;
         while let Ok(line) = lines.recv_timeout(Duration::from_millis(500)) {
@@ -194,10 +195,6 @@ fn events_tell_the_way_of_a_vm_to_its_address() -> Result<()> {
     }
     watching.kill()?;
     watching.wait()?;
-    ensure!(
-        kinds.contains("route_added") && kinds.contains("link_appeared"),
-        "only {kinds:?} were told"
-    );
     Ok(())
 }
 

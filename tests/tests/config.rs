@@ -2,8 +2,15 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use anyhow::{Result, ensure};
-use slash32_tests::{Agent, Host, check_config, static_network};
+use nix::sys::signal::Signal::SIGHUP;
+use slash32_tests::{
+    Agent, Host, check_config,
+    dhcp::{code, message_type},
+    expect, static_network, until, vm_address,
+};
 use std::{process::Output, time::Duration};
+
+const BOUND: Duration = Duration::from_secs(15);
 
 const GOOD: &str = r#"[[network]]
 name = "public"
@@ -132,6 +139,63 @@ fn an_agent_without_a_config_says_so_in_one_sentence() -> Result<()> {
         "it said {said}"
     );
     Ok(())
+}
+
+#[test]
+fn a_reload_with_an_error_leaves_the_running_config_in_force() -> Result<()> {
+    let host = Host::new()?;
+    let mut agent = Agent::start(&host, &static_network(&[("virbr1", 1)], ""))?;
+    host.bridge("virbr1")?;
+    let guest = host.guest("virbr1", 1)?;
+    guest.raw_client()?.bind()?;
+    let pid = agent.wait("virbr1", "bound", BOUND)?["responder"]["pid"].clone();
+    let two = static_network(&[("virbr1", 1), ("virbr2", 2)], "");
+    agent.configure(&two.replace("gateway =", "gatway ="))?;
+    agent.signal(SIGHUP)?;
+    until("the agent to say what is wrong", BOUND, || {
+        Ok(agent.log().contains("gatway").then_some(()))
+    })?;
+    let row = agent.row("virbr1")?.expect("a row");
+    ensure!(
+        row["state"] == "bound" && row["route"] == true && row["responder"]["pid"] == pid,
+        "{row}"
+    );
+    // The next one is right, and adds a link.
+    host.bridge("virbr2")?;
+    let second = host.guest("virbr2", 2)?;
+    agent.wait("virbr2", "unassigned", BOUND)?;
+    agent.configure(&two)?;
+    agent.signal(SIGHUP)?;
+    ensure!(second.raw_client()?.bind()?.yiaddr == vm_address(2));
+    ensure!(
+        agent.row("virbr1")?.expect("a row")["responder"]["pid"] == pid,
+        "a link that did not change was touched"
+    );
+    Ok(())
+}
+
+#[test]
+fn an_option_that_is_reloaded_reaches_the_vm_with_its_next_renewal() -> Result<()> {
+    let host = Host::new()?;
+    let mut agent = Agent::start(
+        &host,
+        &static_network(&[("virbr1", 1)], "dns = [\"9.9.9.9\"]"),
+    )?;
+    host.bridge("virbr1")?;
+    let guest = host.guest("virbr1", 1)?;
+    let mut client = guest.raw_client()?;
+    let ack = client.bind()?;
+    ensure!(ack.option(code::DNS) == Some(&[9, 9, 9, 9]), "{ack:?}");
+    agent.configure(&static_network(
+        &[("virbr1", 1)],
+        "dns = [\"198.51.100.53\"]",
+    ))?;
+    agent.signal(SIGHUP)?;
+    until("the new DNS server", BOUND, || {
+        let request = client.renewing(&ack);
+        let ack = expect(message_type::ACK, client.ask(&request)?)?;
+        Ok((ack.option(code::DNS) == Some(&[198, 51, 100, 53])).then_some(()))
+    })
 }
 
 fn check(config: &str) -> Result<[Output; 2]> {

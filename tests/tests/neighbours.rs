@@ -35,11 +35,11 @@ fn load_a_hundred_noisy_neighbours_get_their_own_answers_only() -> Result<()> {
             (f64::from(LINKS) * start.elapsed().as_secs_f64() / ARRIVAL.as_secs_f64()) as usize;
         if vms.len() < due.min(usize::from(LINKS)) {
             let number = vms.len() as u16 + 1;
-            host.bridge(&names[usize::from(number) - 1])?;
-            let tap = host.tap(
-                &format!("vnet{number}"),
-                Some(&names[usize::from(number) - 1]),
-            )?;
+            let (bridge, port) = (&names[usize::from(number) - 1], format!("vnet{number}"));
+            host.bridge(bridge)?;
+            let tap = Tap::open(host.namespace(), &port)?;
+            host.namespace()
+                .ip(&format!("link set {port} master {bridge} up"))?;
             vms.push(Vm { number, tap });
         }
         // The schedule, not the last step, says how many are due: a late step makes up for it.
@@ -59,12 +59,18 @@ fn load_a_hundred_noisy_neighbours_get_their_own_answers_only() -> Result<()> {
         sent > RATE * FLOOD.as_secs() as u32 * 9 / 10,
         "only {sent} DISCOVERs were sent"
     );
-    for Vm { number, tap } in vms {
-        let ack = RawClient::new(tap, guest_mac(number)).bind()?;
-        ensure!(ack.yiaddr == vm_address(number), "VM {number} got {ack:?}");
-        let row = agent.row(&names[usize::from(number) - 1])?.expect("a row");
+    let mut clients: Vec<_> = vms
+        .into_iter()
+        .map(|Vm { number, tap }| (number, RawClient::new(tap, guest_mac(number))))
+        .collect();
+    for (number, client) in &mut clients {
+        let ack = client.bind()?;
+        ensure!(ack.yiaddr == vm_address(*number), "VM {number} got {ack:?}");
+    }
+    for (number, _) in &clients {
+        let row = agent.wait(&names[usize::from(*number) - 1], "bound", BOUND)?;
         ensure!(
-            row["address"] == vm_address(number).to_string(),
+            row["address"] == vm_address(*number).to_string(),
             "VM {number}: {row}"
         );
     }

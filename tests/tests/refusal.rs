@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use slash32_tests::{
-    Agent, Capture, Host, RawClient,
+    Agent, Capture, Host, RawClient, Tap,
     dhcp::{Message, message_type},
     expect, guest_mac, static_network, until, vm_address,
 };
@@ -184,6 +184,24 @@ fn a_bridge_without_a_vm_is_idle() -> Result<()> {
     host.bridge("virbr1")?;
     let row = agent.wait("virbr1", "idle", BOUND)?;
     ensure!(row["route"] == false, "{row}");
+    Ok(())
+}
+
+#[test]
+fn a_bare_tap_that_its_owner_left_down_is_idle_with_that_reason() -> Result<()> {
+    let host = Host::new()?;
+    let agent = Agent::start(&host, &static_network(&[("tap1", 1)], ""))?;
+    let tap = Tap::open(host.namespace(), "tap1")?;
+    let row = agent.wait("tap1", "idle", BOUND)?;
+    ensure!(
+        row["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("down")),
+        "{row}"
+    );
+    let flags = host.namespace().ip_json("link show dev tap1")?[0]["flags"].to_string();
+    ensure!(!flags.contains("\"UP\""), "the agent set it up: {flags}");
+    drop(tap);
     Ok(())
 }
 

@@ -17,8 +17,8 @@ const SILENCE: Duration = Duration::from_secs(2);
 #[test]
 fn the_route_is_told_before_the_first_ack_is_on_the_wire() -> Result<()> {
     // The change is read after it was made, so a change read before the ACK was stamped proves the order; one read later
-    // proves nothing. Were the order turned round, no change could be read before its ACK.
-    const LINKS: u16 = 20;
+    // proves nothing, and may happen on a busy machine. With the order turned round no case proves it but by luck.
+    const LINKS: u16 = 40;
     let host = Host::new()?;
     let names: Vec<String> = (1..=LINKS).map(|number| format!("tap{number}")).collect();
     let reservations: Vec<(&str, u16)> = names.iter().map(String::as_str).zip(1..).collect();
@@ -30,15 +30,17 @@ fn the_route_is_told_before_the_first_ack_is_on_the_wire() -> Result<()> {
         // Some time before the ACK: the kernel begins to stamp frames a little after it was asked to.
         let capture = Capture::open(host.namespace(), link)?;
         agent.wait(link, "ready", BOUND)?;
-        ensure!(RawClient::new(tap, guest_mac(number)).bind()?.yiaddr == vm_address(number));
+        let mut client = RawClient::new(tap, guest_mac(number));
+        ensure!(client.bind()?.yiaddr == vm_address(number));
         let added = monitor.wait_for(Change::Added, vm_address(number), BOUND)?;
         let (frame, _) = capture.wait_for("the ACK", BOUND, |_, message| {
             message.message_type() == message_type::ACK
         })?;
         proven += usize::from(added.at < frame.at);
     }
+    println!("{proven} of {LINKS}");
     ensure!(
-        proven * 2 > usize::from(LINKS),
+        proven * 10 >= usize::from(LINKS) * 9,
         "the route came first in {proven} of {LINKS} cases only"
     );
     Ok(())

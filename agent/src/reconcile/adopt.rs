@@ -31,6 +31,9 @@ impl Reconciler {
                 }
             }
         }
+        for record in records.values() {
+            self.remember_name(record);
+        }
         records.retain(|_, record| !self.is_same_link(record));
         self.unsaved.extend(
             records
@@ -40,9 +43,23 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Also without its responder a link is known by the name that it had, so that the first pass sees the new one.
+    fn remember_name(&mut self, record: &Attachment) {
+        let link = self
+            .table
+            .get(record.ifindex)
+            .filter(|_| self.is_same_link(record));
+        if let (Some(link), false) = (link, self.vms.contains_key(&record.ifindex)) {
+            let mut vm = VmLink::new(link);
+            vm.name.clone_from(&record.link);
+            vm.last_generation = Generation(record.generation);
+            self.vms.insert(record.ifindex, vm);
+        }
+    }
+
+    /// Within one boot the kernel gives no ifindex twice, so a link is the same one whatever its name.
     fn is_same_link(&self, record: &Attachment) -> bool {
-        let link = self.table.get(record.ifindex);
-        record.boot == self.boot && link.is_some_and(|link| link.name == record.link)
+        record.boot == self.boot && self.table.get(record.ifindex).is_some()
     }
 
     fn adopt_one(&mut self, found: Found, record: &Attachment) {
@@ -52,6 +69,8 @@ impl Reconciler {
         let ifindex = link.ifindex;
         let state = found.state.clone();
         let mut vm = VmLink::new(link);
+        // The first pass sees that the link has another name now.
+        vm.name.clone_from(&record.link);
         vm.last_generation = Generation(record.generation).max(state.generation);
         vm.counters = state.counters;
         vm.baseline = state.counters;
@@ -67,6 +86,10 @@ impl Reconciler {
                 .last_ack_age
                 .map(|age| SignedDuration::from_nanos(age as i64));
             vm.acked_at = age.and_then(|age| Timestamp::now().checked_sub(age).ok());
+            vm.lease_time = state.lease_time;
+            if let Some(lease) = vm.lease() {
+                self.keep_lease(lease);
+            }
         }
         let given = ObservedResponder {
             generation: state.generation,

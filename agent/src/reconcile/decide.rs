@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use slash32_binding::{Binding, Ipv4Addr, Prefix};
 use slash32_control::{EventKind, Port};
 use slash32_policy::{Config, Install, Ipv6, LinkFacts, LinkKind, Network, RouteConfig};
-use slash32_store::{Attachment, Change as Record};
+use slash32_store::{Attachment, Change as Record, Lease};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Reconciler {
                 None
             }
             Err(twice) => {
-                let vm = self.remember(&link);
+                let vm = self.remember(&config, &link);
                 vm.end_generation();
                 (vm.network, vm.gateway) = (None, None);
                 vm.condition = Condition::Failed(twice.to_string());
@@ -46,7 +46,7 @@ impl Reconciler {
         link: &Link,
     ) -> Option<DesiredLink> {
         let ports = self.ports(link);
-        let vm = self.remember(link);
+        let vm = self.remember(config, link);
         vm.ports = ports;
         vm.network = Some(network.name.clone());
         vm.gateway = Some(network.gateway);
@@ -136,7 +136,6 @@ impl Reconciler {
                 generation
             }
         };
-        vm.lease_time = binding.lease_time;
         vm.options = options(&binding);
         let serve = Serve {
             generation,
@@ -147,7 +146,7 @@ impl Reconciler {
     }
 
     /// What is remembered of a link, under the name that it has now.
-    fn remember(&mut self, link: &Link) -> &mut VmLink {
+    fn remember(&mut self, config: &Config, link: &Link) -> &mut VmLink {
         let is_new = !self.vms.contains_key(&link.ifindex);
         let vm = self
             .vms
@@ -156,19 +155,22 @@ impl Reconciler {
         if vm.name != link.name {
             let old = std::mem::replace(&mut vm.name, link.name.clone());
             self.responders.rename(link.ifindex, &link.name);
-            self.unsaved
-                .push(Record::RemoveAttachment { link: old.clone() });
+            self.allocations.rename_link(config, &old, &link.name);
             if let (Some(stay), Some((_, address))) = (vm.stay, vm.current) {
-                self.unsaved.push(Record::PutAttachment(attachment(
-                    &self.boot, vm, stay, address,
-                )));
+                let record = attachment(&self.boot, vm, stay, address);
+                self.unsaved.push(Record::PutAttachment(record));
             }
-            if let Some(mut lease) = self.leases.remove(&old) {
-                self.unsaved.push(Record::RemoveLease { link: old });
-                lease.link.clone_from(&link.name);
-                self.leases.insert(link.name.clone(), lease.clone());
+            if let Some(lease) = self.leases.remove(&old) {
+                let link = link.name.clone();
+                let lease = Lease {
+                    link: link.clone(),
+                    ..lease
+                };
+                self.leases.insert(link, lease.clone());
                 self.unsaved.push(Record::PutLease(lease));
+                self.unsaved.push(Record::RemoveLease { link: old.clone() });
             }
+            self.unsaved.push(Record::RemoveAttachment { link: old });
         }
         if is_new {
             let text = format!("a VM link, number {}", link.ifindex);

@@ -1,6 +1,6 @@
 //! What the kernel and the responders tell, and what is told to operators.
 
-use super::{LEASE_DELAY, Reconciler, SETTLE};
+use super::{Reconciler, SETTLE};
 use crate::kernel::Change;
 use crate::link::Kind;
 use crate::responders::{FromResponder, Word};
@@ -143,12 +143,12 @@ impl Reconciler {
             };
             let address = vm.current.map(|(_, address)| address);
             let name = vm.name.clone();
+            let mut lease = None;
             if news {
                 let renewed = vm.acked_at.is_some();
                 vm.acked_at = acked_at;
-                self.unsaved_leases.insert(ifindex);
-                self.save_leases_at
-                    .get_or_insert(Instant::now() + LEASE_DELAY);
+                vm.lease_time = state.lease_time;
+                lease = vm.lease();
                 if renewed && !state.released {
                     let text = "the lease was renewed".to_owned();
                     self.published.event(
@@ -174,6 +174,9 @@ impl Reconciler {
                 );
             }
             vm.released = state.released;
+            if let Some(lease) = lease {
+                self.keep_lease(lease);
+            }
             self.learn_mac(ifindex).await;
         }
         self.publish(&[ifindex].into());

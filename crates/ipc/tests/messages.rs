@@ -74,6 +74,7 @@ fn up() -> impl Strategy<Value = ToAgent> {
                 generation: Generation(generation),
                 confirmed,
                 last_ack_age,
+                lease_time: 3600,
                 released,
                 counters,
             })

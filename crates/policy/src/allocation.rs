@@ -1,4 +1,6 @@
-use crate::{Allocation, Config, LinkFacts, Network, free::FreeRuns, network::place_of};
+use crate::{
+    Allocation, Config, LinkFacts, Network, free::FreeRuns, link::link_identity, network::place_of,
+};
 use slash32_binding::Ipv4Addr;
 use std::collections::{BTreeMap, HashMap};
 
@@ -171,6 +173,29 @@ impl Allocations {
             self.assigned.insert(link.name.clone(), address);
         }
         result
+    }
+
+    /// A link has another name now: what was its own under the old one is its own under the new one. Whatever an earlier
+    /// link of the new name held goes: a VM that runs keeps its address.
+    pub fn rename_link(&mut self, config: &Config, old: &str, new: &str) {
+        let (from, to) = (link_identity(old), link_identity(new));
+        if let Some(held) = self.held.remove(&from) {
+            self.release(config, &to);
+            let held = Held {
+                identity: to.clone(),
+                ..held
+            };
+            self.holders.insert(held.address, to.clone());
+            self.changes.insert(from, None);
+            self.changes.insert(to.clone(), Some(held.clone()));
+            self.held.insert(to, held);
+        }
+        if let Some(address) = self.assigned.remove(old) {
+            if let Some(before) = self.assigned.insert(new.to_owned(), address) {
+                self.links.remove(&before);
+            }
+            self.links.insert(address, new.to_owned());
+        }
     }
 
     /// What changed since the last call. To be made durable before anybody is told of an address.

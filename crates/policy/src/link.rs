@@ -38,7 +38,7 @@ impl LinkFacts {
     pub fn identity(&self) -> Option<String> {
         match (&self.uuid, self.mac, self.kind) {
             (Some(uuid), Some(mac), _) => Some(format!("vm:{}/{mac}", uuid.to_ascii_lowercase())),
-            (_, _, LinkKind::Bridge) => Some(format!("link:{}", self.name)),
+            (_, _, LinkKind::Bridge) => Some(link_identity(&self.name)),
             (_, _, LinkKind::Tap) => None,
         }
     }
@@ -64,4 +64,9 @@ impl LinkFacts {
             .chain(self.mac.map(Selector::Mac))
             .collect()
     }
+}
+
+/// The identity of a VM of which nothing is known but its link.
+pub(crate) fn link_identity(name: &str) -> String {
+    format!("link:{name}")
 }

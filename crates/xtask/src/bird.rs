@@ -88,7 +88,15 @@ pub(crate) fn birdc(namespace: &Namespace, command: &str) -> Result<String> {
     namespace.run("birdc", &arguments)
 }
 
-/// BIRD's configuration. README.md shows the hypervisor's filter; keep the two alike.
+/// Takes the agent's host routes, and nothing else. Stands in README.md too.
+pub(crate) const FILTER: &str = "\
+filter vms {
+  if krt_source = 132 && net.type = NET_IP4 && net.len = 32 then accept;
+  reject;
+}
+";
+
+/// BIRD's configuration.
 fn configuration(role: Role, local: Ipv4Addr, neighbor: Ipv4Addr) -> String {
     let (kernel, exported) = match role {
         // The buffer: with the default one, thousands of routes at once are only complete after the next scan.
@@ -106,11 +114,7 @@ fn configuration(role: Role, local: Ipv4Addr, neighbor: Ipv4Addr) -> String {
 router id {local};
 protocol device {{ }}
 protocol direct {{ ipv4; }}  # BGP's next hops resolve over connected routes
-filter vms {{
-  if krt_source = 132 && net.type = NET_IP4 && net.len = 32 then accept;
-  reject;
-}}
-protocol kernel {{ scan time 20; {kernel} }}
+{FILTER}protocol kernel {{ scan time 20; {kernel} }}
 protocol bgp fabric {{
   local {local} as {AUTONOMOUS_SYSTEM};
   neighbor {neighbor} as {AUTONOMOUS_SYSTEM};

@@ -17,6 +17,8 @@ mod guest;
 mod initramfs;
 mod packages;
 mod privilege;
+#[cfg(test)]
+mod readme;
 mod step;
 mod test;
 mod vm;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         eprintln!("\nerror: {error:#}");
-        ExitCode::FAILURE
+        let failed = error.downcast_ref::<step::Failed>();
+        failed.map_or(ExitCode::FAILURE, |failed| ExitCode::from(failed.code))
     })
 }

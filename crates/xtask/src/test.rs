@@ -36,6 +36,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         lint(&mut failures)?;
     }
     let programs = cargo::programs(false)?;
+    step::command(
+        "build the tests",
+        cargo::cargo().args(["nextest", "run", "--workspace", "--no-run"]),
+    )?;
     if arguments.nextest.is_empty() {
         failures.note(step::command(
             "doctests",

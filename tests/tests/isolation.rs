@@ -1,0 +1,90 @@
+//! What a responder is left with, seen from outside.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use anyhow::{Context, Result, ensure};
+use slash32_tests::{Agent, Host, RawClient, guest_mac, static_network};
+use std::{collections::BTreeMap, fs, time::Duration};
+
+const BOUND: Duration = Duration::from_secs(15);
+
+#[test]
+fn a_responder_has_no_privilege_left() -> Result<()> {
+    let host = Host::new()?;
+    let agent = Agent::start(&host, &static_network(&[("tap1", 1)], ""))?;
+    let mut client = RawClient::new(host.tap("tap1", None)?, guest_mac(1));
+    client.bind()?;
+    let pid = agent.wait("tap1", "bound", BOUND)?["responder"]["pid"]
+        .as_u64()
+        .context("no responder")?;
+    let status = fs::read_to_string(host.namespace().path(format!("/proc/{pid}/status")))?;
+    let fields: BTreeMap<&str, &str> = status
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(key, value)| (key, value.trim()))
+        .collect();
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        ensure!(
+            fields[set] == "0000000000000000",
+            "{set} is {}",
+            fields[set]
+        );
+    }
+    ensure!(
+        fields["NoNewPrivs"] == "1",
+        "NoNewPrivs is {}",
+        fields["NoNewPrivs"]
+    );
+    ensure!(fields["Seccomp"] == "2", "Seccomp is {}", fields["Seccomp"]);
+    ensure!(
+        fields["Threads"] == "1",
+        "it has {} threads",
+        fields["Threads"]
+    );
+    for ids in ["Uid", "Gid"] {
+        ensure!(
+            fields[ids].split_whitespace().all(|id| id != "0"),
+            "{ids} is {}",
+            fields[ids]
+        );
+    }
+    ensure!(
+        fields["Groups"].is_empty(),
+        "its groups are {}",
+        fields["Groups"]
+    );
+    Ok(())
+}
+
+#[test]
+fn a_responder_holds_its_four_sockets_and_no_file() -> Result<()> {
+    let host = Host::new()?;
+    let agent = Agent::start(&host, &static_network(&[("tap1", 1)], ""))?;
+    let mut client = RawClient::new(host.tap("tap1", None)?, guest_mac(1));
+    client.bind()?;
+    let pid = agent.wait("tap1", "bound", BOUND)?["responder"]["pid"]
+        .as_u64()
+        .context("no responder")?;
+    let folder = host.namespace().path(format!("/proc/{pid}/fd"));
+    let mut held = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let number: u32 = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .context("a number")?
+            .parse()?;
+        held.insert(number, fs::read_link(path)?.to_string_lossy().into_owned());
+    }
+    // stdout and stderr are the agent's own.
+    let given: Vec<_> = held
+        .iter()
+        .filter(|(number, _)| ![1, 2].contains(*number))
+        .collect();
+    let sockets = given
+        .iter()
+        .filter(|(_, target)| target.starts_with("socket:"))
+        .count();
+    // The listening socket, the agent's connection, the packet socket, the idle socket.
+    ensure!(sockets == 4 && given.len() == 4, "it holds {held:?}");
+    Ok(())
+}
