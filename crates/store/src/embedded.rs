@@ -1,172 +1,116 @@
 //! The store of one host: one redb file.
 
-use crate::{Change, Records, Store, StoreError};
-use redb::{
-    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError,
-    TableDefinition,
-};
-use serde::{Serialize, de::DeserializeOwned};
-use std::path::Path;
+mod fault;
+mod file;
+mod tables;
 
-/// The format of the records below; a file with another one is not touched.
-const FORMAT: u64 = 1;
+use crate::{Change, Opened, Records, Store, StoreError, Unavailable};
+use fault::Fault;
+use redb::{Database, Durability, ReadableDatabase, WriteTransaction};
+use std::path::{Path, PathBuf};
+
 /// Everything that is kept fits in this much; redb's own default is a gigabyte.
 const CACHE: usize = 1 << 20;
 
-const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-// Keys are what the record is found by, values are JSON: a record can grow a field without a new format.
-const ALLOCATIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("allocations");
-const LEASES: TableDefinition<&str, &[u8]> = TableDefinition::new("leases");
-const ATTACHMENTS: TableDefinition<&str, &[u8]> = TableDefinition::new("attachments");
-
 /// Records in a redb file. Every commit is in two phases, so that a torn write is never taken for a whole one.
 pub struct Embedded {
-    database: Database,
-    path: String,
+    /// `None` after a failed write that could not be recovered from yet: the next commit tries again.
+    database: Option<Database>,
+    path: PathBuf,
 }
 
 impl Embedded {
-    /// Opens the file at `path`, or makes it. Errors: see [`StoreError`].
+    /// Opens the file at `path`, or makes it where there is none; brings an older format to the present one. A file that
+    /// cannot be used is left as it is. Errors: all of [`StoreError`] but [`StoreError::OwnedTwice`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let name = path.display().to_string();
-        let database = Database::builder()
-            .set_cache_size(CACHE)
-            .create(path)
-            .map_err(|error| match error {
-                DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: name.clone() },
-                DatabaseError::Storage(StorageError::Io(error))
-                    if error.kind() != std::io::ErrorKind::InvalidData =>
-                {
-                    StoreError::Unusable {
-                        path: name.clone(),
-                        detail: error.to_string(),
-                    }
-                }
-                error => StoreError::Damaged {
-                    path: name.clone(),
-                    detail: error.to_string(),
-                },
-            })?;
-        let store = Self {
-            database,
-            path: name,
-        };
-        store.prepare()?;
-        Ok(store)
+        let database = Self::open_or_make(path).map_err(|fault| fault.of(path))?;
+        Ok(Self {
+            database: Some(database),
+            path: path.to_owned(),
+        })
     }
 
-    /// Makes the tables of a new file; checks the format of an old one.
-    fn prepare(&self) -> Result<(), StoreError> {
-        let found = self.attempt(|| {
-            let read = self.database.begin_read()?;
-            match read.open_table(META) {
-                Ok(meta) => Ok(meta.get("format")?.map(|format| format.value())),
-                Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
-                Err(error) => Err(error.into()),
+    /// As [`Embedded::open`], for an agent that is to keep its bound VMs served in any case. Where only writing is impossible
+    /// (a read-only file system), what is there is loaded all the same.
+    ///
+    /// Errors: [`StoreError::InUse`] only, because two agents on one state must not be.
+    pub fn open_or_explain(path: &Path) -> Result<Opened, StoreError> {
+        match Self::open(path) {
+            Ok(store) => Ok(Opened::Usable(store)),
+            Err(reason @ StoreError::InUse { .. }) => Err(reason),
+            Err(reason) => {
+                let records = Self::read(path).ok();
+                Ok(Opened::Degraded(Unavailable::new(reason, records)))
             }
-        })?;
-        match found {
-            Some(FORMAT) => Ok(()),
-            Some(found) => Err(StoreError::Newer {
-                path: self.path.clone(),
-                found,
-                known: FORMAT,
-            }),
-            None => self.attempt(|| {
-                let write = self.begin()?;
-                write.open_table(META)?.insert("format", FORMAT)?;
-                write.open_table(ALLOCATIONS)?;
-                write.open_table(LEASES)?;
-                write.open_table(ATTACHMENTS)?;
-                Ok(write.commit()?)
-            }),
         }
     }
 
-    fn begin(&self) -> Result<redb::WriteTransaction, redb::Error> {
-        let mut write = self.database.begin_write()?;
-        write.set_durability(Durability::Immediate)?;
-        write.set_two_phase_commit(true);
-        Ok(write)
+    /// The records of the file at `path`, without changing anything about it. Errors: as for [`Embedded::open`].
+    pub fn read(path: &Path) -> Result<Records, StoreError> {
+        match file::examine(path) {
+            Ok((_, records)) => Ok(records),
+            Err(fault) => Err(fault.of(path)),
+        }
     }
 
-    fn attempt<T>(&self, work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, StoreError> {
-        work().map_err(|error| match error {
-            redb::Error::Io(error) if error.kind() != std::io::ErrorKind::InvalidData => {
-                StoreError::Unusable {
-                    path: self.path.clone(),
-                    detail: error.to_string(),
-                }
+    fn open_or_make(path: &Path) -> Result<Database, Fault> {
+        if !path.try_exists()? {
+            file::make(path)?;
+        }
+        let (format, _) = file::examine(path)?;
+        let database = file::open(path)?;
+        if format < tables::FORMAT {
+            write(&database, tables::migrate)?;
+        }
+        Ok(database)
+    }
+
+    fn write(&mut self, changes: &[Change]) -> Result<(), Fault> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => file::open(&self.path)?,
+        };
+        let result = write(&database, |transaction| tables::apply(transaction, changes));
+        self.database = match &result {
+            // redb does nothing more after a failed write: only opening the file again finds what is whole in it.
+            Err(Fault::Redb(_)) => {
+                drop(database);
+                file::open(&self.path).ok()
             }
-            error => StoreError::Damaged {
-                path: self.path.clone(),
-                detail: error.to_string(),
-            },
-        })
+            _ => Some(database),
+        };
+        result
     }
 }
 
 impl Store for Embedded {
     fn load(&self) -> Result<Records, StoreError> {
-        self.attempt(|| {
-            let read = self.database.begin_read()?;
-            let mut records = Records::default();
-            for row in read.open_table(ALLOCATIONS)?.iter()? {
-                records.allocations.push(decode(row?.1.value())?);
-            }
-            for row in read.open_table(LEASES)?.iter()? {
-                records.leases.push(decode(row?.1.value())?);
-            }
-            for row in read.open_table(ATTACHMENTS)?.iter()? {
-                records.attachments.push(decode(row?.1.value())?);
-            }
-            Ok(records)
-        })
+        match &self.database {
+            Some(database) => read(database).map_err(|fault| fault.of(&self.path)),
+            None => Self::read(&self.path),
+        }
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         if changes.is_empty() {
             return Ok(());
         }
-        self.attempt(|| {
-            let write = self.begin()?;
-            {
-                let mut allocations = write.open_table(ALLOCATIONS)?;
-                let mut leases = write.open_table(LEASES)?;
-                let mut attachments = write.open_table(ATTACHMENTS)?;
-                for change in changes {
-                    match change {
-                        Change::PutAllocation(a) => {
-                            allocations.insert(&*a.identity, &*encode(a)?)?;
-                        }
-                        Change::RemoveAllocation { identity } => {
-                            allocations.remove(&**identity)?;
-                        }
-                        Change::PutLease(lease) => {
-                            leases.insert(&*lease.link, &*encode(lease)?)?;
-                        }
-                        Change::RemoveLease { link } => {
-                            leases.remove(&**link)?;
-                        }
-                        Change::PutAttachment(attachment) => {
-                            attachments.insert(&*attachment.link, &*encode(attachment)?)?;
-                        }
-                        Change::RemoveAttachment { link } => {
-                            attachments.remove(&**link)?;
-                        }
-                    }
-                }
-            }
-            Ok(write.commit()?)
-        })
+        self.write(changes).map_err(|fault| fault.of(&self.path))
     }
 }
 
-fn encode(record: &impl Serialize) -> Result<Vec<u8>, redb::Error> {
-    serde_json::to_vec(record).map_err(|error| redb::Error::Corrupted(error.to_string()))
+fn read(database: &Database) -> Result<Records, Fault> {
+    tables::load(&database.begin_read()?)
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, redb::Error> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| redb::Error::Corrupted(format!("a record is not readable: {error}")))
+/// Does `work` in one durable transaction, or not at all.
+fn write(
+    database: &Database,
+    work: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_two_phase_commit(true);
+    work(&transaction)?;
+    Ok(transaction.commit()?)
 }
