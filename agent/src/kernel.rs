@@ -1,6 +1,6 @@
 //! The kernel's side of the agent: rtnetlink, wrapped in one place because its crates change often.
 //!
-//! Two sockets. One only listens to multicast groups ([`watch`]), with a large receive buffer and a task of its own that
+//! Two sockets. One only listens to multicast groups ([`mod@watch`]), with a large receive buffer and a task of its own that
 //! does nothing but drain it; the other one asks and changes ([`Kernel`]). What arrives is turned into [`Change`]s at once.
 //! Events are hints: after a lost one (`ENOBUFS`, told as [`Change::Overrun`]) and on a timer everything is dumped again.
 
