@@ -1,4 +1,7 @@
-use core::{fmt, ops::Deref};
+use core::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
 
 /// At most `N` values, in place: what a [`crate::Binding`] holds more than one of.
 #[derive(Clone, Copy)]
@@ -68,6 +71,12 @@ impl<T, const N: usize> Deref for List<T, N> {
 
     fn deref(&self) -> &[T] {
         &self.values[..usize::from(self.length)]
+    }
+}
+
+impl<T, const N: usize> DerefMut for List<T, N> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.values[..usize::from(self.length)]
     }
 }
 
