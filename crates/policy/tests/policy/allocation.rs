@@ -30,6 +30,9 @@ const AUTOMATIC: &str = r#"
     address = "203.0.113.79"
 "#;
 
+/// The boot of the host.
+const BOOT: &str = "first";
+
 fn statically() -> String {
     AUTOMATIC
         .replace("\"automatic\"", "\"static\"")
@@ -58,7 +61,7 @@ struct Host {
 impl Host {
     fn new(text: &str, held: impl IntoIterator<Item = Held>) -> Self {
         let config = config(text);
-        let allocations = Allocations::new(&config, held);
+        let allocations = Allocations::new(&config, BOOT, held);
         Self {
             config,
             allocations,
@@ -284,7 +287,8 @@ fn an_address_is_kept_through_a_restart_and_is_in_the_changes_once() {
         Held {
             network: "public".into(),
             identity: "link:b".into(),
-            address: address(10)
+            address: address(10),
+            boot: None,
         }
     );
     let mut host = Host::new(AUTOMATIC, held);
@@ -298,6 +302,7 @@ fn of_two_records_for_one_address_the_second_goes() {
         network: "public".into(),
         identity: identity.into(),
         address: address(8),
+        boot: None,
     };
     let mut host = Host::new(AUTOMATIC, [held("link:a"), held("link:b")]);
     assert_eq!(
@@ -325,6 +330,7 @@ fn a_new_reservation_of_a_held_address_moves_its_holder() {
         network: "public".into(),
         identity: "link:a".into(),
         address: address(9),
+        boot: None,
     };
     assert_eq!(
         host.allocations.take_changes(),
@@ -488,7 +494,7 @@ proptest! {
                             let reserved = network.reservations.iter().filter(|r| network.pools().any(|p| p.contains(r.address))).count();
                             prop_assert!(before + reserved >= capacity as usize, "an address was lost");
                         }
-                        Err(Unassigned::NoReservation) => prop_assert!(false),
+                        Err(reason) => prop_assert!(false, "{reason}"),
                     }
                 }
                 Step::Leave(index) => {
@@ -501,7 +507,7 @@ proptest! {
                     got.clear();
                 }
                 Step::Restart => {
-                    host.allocations = Allocations::new(&host.config, disk.values().cloned());
+                    host.allocations = Allocations::new(&host.config, BOOT, disk.values().cloned());
                     present.clear();
                 }
             }

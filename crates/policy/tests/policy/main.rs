@@ -6,5 +6,6 @@ mod binding;
 mod common;
 mod config;
 mod examples;
+mod refused_classes;
 mod refused_networks;
 mod refused_values;
