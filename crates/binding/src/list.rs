@@ -53,6 +53,11 @@ impl<T: Copy, const N: usize> List<T, N> {
         Ok(())
     }
 
+    /// Keeps the first `length` values; all when there are no more.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(u16::try_from(length).unwrap_or(u16::MAX));
+    }
+
     /// Adds all of `values`, or none. Errors: [`Full`] when they do not fit.
     pub fn extend_from_slice(&mut self, values: &[T]) -> Result<(), Full> {
         let start = usize::from(self.length);

@@ -41,31 +41,32 @@ impl Overlays {
     ///
     /// Errors: [`Full`] when it does not fit beside the others, and then nothing is added.
     pub fn push(&mut self, claims: &[Claim<'_>], settings: &[Setting]) -> Result<(), Full> {
-        let mut longer = self.0;
-        longer.extend_from_slice(&[0; 2])?;
+        let start = self.0.len();
+        let added = self.append(claims, settings);
+        if added.is_err() {
+            self.0.truncate(start);
+        }
+        let length = self.0.len().saturating_sub(start + 2) as u16;
+        for (place, byte) in self.0.iter_mut().skip(start).zip(length.to_le_bytes()) {
+            *place = byte;
+        }
+        added
+    }
+
+    fn append(&mut self, claims: &[Claim<'_>], settings: &[Setting]) -> Result<(), Full> {
+        let out = &mut self.0;
+        out.extend_from_slice(&[0; 2])?;
         for claim in claims {
             match claim {
-                Claim::VendorClass(pattern) => item(&mut longer, VENDOR_CLASS, pattern.as_bytes())?,
-                Claim::UserClass(pattern) => item(&mut longer, USER_CLASS, pattern.as_bytes())?,
-                Claim::Architecture(number) => {
-                    item(&mut longer, ARCHITECTURE, &number.to_le_bytes())?
-                }
+                Claim::VendorClass(pattern) => item(out, VENDOR_CLASS, pattern.as_bytes())?,
+                Claim::UserClass(pattern) => item(out, USER_CLASS, pattern.as_bytes())?,
+                Claim::Architecture(number) => item(out, ARCHITECTURE, &number.to_le_bytes())?,
             }
         }
         for setting in settings {
             let (key, value) = setting.encode();
-            item(&mut longer, key, &value)?;
+            item(out, key, &value)?;
         }
-        let length = longer.len() - self.0.len() - 2;
-        let start = self.0.len();
-        for (place, byte) in longer
-            .iter_mut()
-            .skip(start)
-            .zip((length as u16).to_le_bytes())
-        {
-            *place = byte;
-        }
-        self.0 = longer;
         Ok(())
     }
 

@@ -223,10 +223,7 @@ impl Allocations {
                 self.holders.get(&address).cloned()
             }
             _ => {
-                // An address of its own, from before, would be lost to everybody.
-                if let Some(identity) = link.identity() {
-                    self.drop_holding(&identity);
-                }
+                self.drop_own_holding(link);
                 None
             }
         };
@@ -405,6 +402,19 @@ impl Allocations {
         match self.refusal(network, link, address, AddressSource::Mac) {
             Some(reason) => Err(refused(address, AddressSource::Mac, reason)),
             None => Ok(address),
+        }
+    }
+
+    /// A link has an address that is no holding: what its VM held before would be lost to everybody, unless another link of the
+    /// same identity has it.
+    fn drop_own_holding(&mut self, link: &LinkFacts) {
+        let Some(identity) = link.identity() else {
+            return;
+        };
+        let held = self.held.get(&identity);
+        let owner = held.and_then(|held| self.links.get(&held.address));
+        if owner.is_none_or(|owner| *owner == link.name) {
+            self.drop_holding(&identity);
         }
     }
 

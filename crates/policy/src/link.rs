@@ -1,6 +1,5 @@
 use crate::network::Selector;
 use slash32_binding::{Ipv4Addr, MacAddr};
-use std::collections::HashSet;
 
 /// What a VM hangs on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,8 +83,8 @@ impl LinkFacts {
             .map(String::as_str)
     }
 
-    /// Every selector that this link fits.
-    pub(crate) fn selectors(&self) -> HashSet<Selector> {
+    /// Every selector that this link fits: a handful.
+    pub(crate) fn selectors(&self) -> Vec<Selector> {
         let links = self.names().map(|name| Selector::Link(name.to_owned()));
         let vm = self.vm.clone().map(Selector::Vm);
         let uuid = self

@@ -4,7 +4,7 @@ use crate::{
     origin::Origin,
 };
 use slash32_binding::{Ipv4Addr, MacAddr, Prefix};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// How the VMs of a network that have no reservation come to an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -136,14 +136,6 @@ impl Pool {
     }
 }
 
-impl Reservation {
-    fn fits(&self, facts: &HashSet<Selector>) -> bool {
-        self.selectors
-            .iter()
-            .all(|selector| facts.contains(selector))
-    }
-}
-
 impl Network {
     /// The pools of all subnets, in the order in which they are emptied.
     pub fn pools(&self) -> impl Iterator<Item = &Pool> {
@@ -207,24 +199,19 @@ impl Network {
         if self.reservations.is_empty() {
             return None;
         }
-        let facts = link.selectors();
-        let candidates = facts
+        let selectors = link.selectors();
+        let candidates = selectors
             .iter()
-            .filter_map(|fact| self.index.by_selector.get(fact))
+            .filter_map(|selector| self.index.by_selector.get(selector))
             .flatten()
             .copied();
-        let fitting = candidates.filter(|index| {
-            self.reservations
-                .get(*index)
-                .is_some_and(|r| r.fits(&facts))
+        let fitting = candidates.filter_map(|index| {
+            let reservation = self.reservations.get(index)?;
+            let mut asked = reservation.selectors.iter();
+            let fits = asked.all(|selector| selectors.contains(selector));
+            fits.then_some((reservation.selectors.len(), std::cmp::Reverse(index)))
         });
-        fitting.max_by_key(|index| {
-            let selectors = self
-                .reservations
-                .get(*index)
-                .map_or(0, |r| r.selectors.len());
-            (selectors, std::cmp::Reverse(*index))
-        })
+        fitting.max().map(|(_, index)| index.0)
     }
 
     /// The address is fixed for somebody.
