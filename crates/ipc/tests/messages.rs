@@ -76,6 +76,11 @@ fn fill_overlays(b: &mut Binding) {
     assert!(b.overlays.as_bytes().len() > MOST_OVERLAY_BYTES - 2);
 }
 
+#[test]
+fn a_binding_is_a_page_at_most() {
+    assert!(size_of::<Binding>() <= 4096, "{}", size_of::<Binding>());
+}
+
 fn down() -> impl Strategy<Value = ToResponder> {
     let plain = Binding::new(Ipv4Addr::new(203, 0, 113, 7), Ipv4Addr::new(169, 254, 0, 1));
     prop_oneof![

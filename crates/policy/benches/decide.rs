@@ -62,7 +62,7 @@ fn links() -> Vec<LinkFacts> {
             vm: Some(format!("vm-{index}")),
             uuid: Some(format!("4dea22b3-1d52-d8f3-2516-{index:012x}")),
             mac: Some(MacAddr([0x52, 0x54, 0, a, b, c])),
-            tags: if index % 10 == 0 {
+            tags: if index.is_multiple_of(10) {
                 vec!["gold".into()]
             } else {
                 Vec::new()

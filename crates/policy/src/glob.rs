@@ -12,6 +12,8 @@ pub struct Glob {
     text: String,
     /// What each token takes. ASCII only: no other character stands in a pattern.
     tokens: Vec<Token>,
+    /// Which of them are `*`, by bit.
+    stars: States,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,8 +81,11 @@ impl Glob {
                 "is {what}; at most {LONGEST_NAME} characters would be right"
             ));
         }
+        let stars = tokens.iter().enumerate();
+        let stars = stars.filter(|(_, token)| **token == Token::AnyText);
         Ok(Self {
             text: text.to_owned(),
+            stars: stars.fold(0, |stars, (index, _)| stars | 1 << index),
             tokens,
         })
     }
@@ -92,9 +97,14 @@ impl Glob {
 
     /// The whole of `name` is taken by the pattern.
     pub fn matches(&self, name: &str) -> bool {
-        self.accepts(name.chars().fold(self.start(), |states, character| {
-            self.step(states, character)
-        }))
+        let mut states = self.start();
+        for character in name.chars() {
+            states = self.step(states, character);
+            if states == 0 {
+                return false;
+            }
+        }
+        self.accepts(states)
     }
 
     pub(crate) fn start(&self) -> States {
@@ -102,14 +112,15 @@ impl Glob {
     }
 
     pub(crate) fn step(&self, states: States, character: char) -> States {
-        let mut next = 0;
-        for (index, token) in self.tokens.iter().enumerate() {
-            let here = states & (1 << index);
-            next |= match token {
-                Token::AnyText => here,
-                _ if token.takes(character) => here << 1,
-                _ => 0,
-            };
+        let mut next = states & self.stars;
+        let mut others = states & !self.stars;
+        while others != 0 {
+            let state = others & others.wrapping_neg();
+            let token = self.tokens.get(state.trailing_zeros() as usize);
+            if token.is_some_and(|token| token.takes(character)) {
+                next |= state << 1;
+            }
+            others ^= state;
         }
         self.closed(next)
     }
@@ -128,14 +139,9 @@ impl Glob {
             })
     }
 
-    /// With each `*` also passed over.
-    fn closed(&self, mut states: States) -> States {
-        for (index, token) in self.tokens.iter().enumerate() {
-            if *token == Token::AnyText && states & (1 << index) != 0 {
-                states |= 1 << (index + 1);
-            }
-        }
-        states
+    /// With each `*` also passed over: no two stand behind each other.
+    fn closed(&self, states: States) -> States {
+        states | (states & self.stars) << 1
     }
 }
 

@@ -1,6 +1,6 @@
 //! What each VM gets: the operator's config, which network a link belongs to, which address, and which options.
 //!
-//! Pure: no clock, no socket, no task. The one exception is [`read_sources`], which reads the config's files and stands in a
+//! Pure: no clock (times are arguments), no socket, no task. The one exception is [`read_sources`], which reads the config's files and stands in a
 //! file of its own. Nothing here parses what a guest sent.
 //!
 //! ```text
@@ -17,12 +17,26 @@
 //!   thing is told once.
 //! - Subnets share no address, nor do pools; a reservation lies in a subnet of its network, and no address is reserved twice;
 //!   no gateway is an address of a VM; no link name is claimed by two networks (decided exactly, over all names).
-//! - No two links are assigned one address, and an `automatic` address stays with its identity: [`Allocations`].
+//! - No two links are assigned one address, an `automatic` address stays with its identity, and what is reserved, bound or set
+//!   aside is given to nobody else: [`Allocations`].
+//! - What a guest says of itself chooses options, never an address or a time: [`Class::is_claimed`].
 //!
 //! # Precedence
 //!
-//! Each option is that of the narrowest scope that sets it: reservation, pool, subnet, network, global. An empty list or text
-//! counts as set, and stops the wider scopes. `raw` options are merged code by code.
+//! Each option is that of the narrowest scope that sets it: reservation, pool, subnet, network, class, global. An empty list
+//! or text counts as set, and stops the wider scopes. `raw` options are merged code by code. Of several classes the first
+//! in the config that sets a key has it; what a class sets that only the guest can say it is in, becomes one of the
+//! [`slash32_binding::Overlays`] of its binding, unless something stronger sets it.
+//!
+//! An address is that of the config's reservation, else the one that libvirt's metadata fixes, else the one that an operator
+//! bound to the link, else what the network's `allocation` gives. Classes of a network are asked of every VM; those of a
+//! subnet or a pool only of VMs that are allocated an address in it: who has one fixed, has it.
+//!
+//! # A pass
+//!
+//! What the agent does, and in which order: [`Allocations::retain_links`] and [`Allocations::leave`] for what is gone;
+//! [`Allocations::assign`] for each link that changed; [`Allocations::sweep`] with the time; [`Allocations::take_changes`]
+//! into the store; and only then is anybody told.
 //!
 //! A reservation fits a link when all of its selectors do. When several fit, the one with the most selectors has it, then the
 //! first in the config.
@@ -37,6 +51,7 @@ mod class;
 mod class_check;
 mod class_read;
 mod config;
+mod decide;
 mod ending;
 mod error;
 mod explain;

@@ -501,3 +501,13 @@ fn what_is_bound_to_one_link_of_a_vm_takes_nothing_from_the_other() {
     host.get(&bridge("a"));
     assert_eq!(host.get(&known("vnet1", 1)).0, 10);
 }
+
+#[test]
+fn what_was_bound_to_a_link_may_be_allocated_to_it() {
+    let mut host = automatic();
+    assert_eq!(["a", "b"].map(|name| host.get(&bridge(name)).0), [10, 12]);
+    host.allocations.bind("c", address(13)).unwrap();
+    assert_eq!(host.get(&bridge("c")), (13, AddressSource::Bind));
+    host.allocations.unbind("c");
+    assert_eq!(host.get(&bridge("c")), (13, AddressSource::Automatic));
+}
