@@ -1,18 +1,21 @@
 use crate::{
-    Allocation, Config, LinkFacts, Network, free::FreeRuns, link::link_identity, network::place_of,
+    Assignment, Config, LinkFacts, Network, Unassigned,
+    stock::{Mark, Stock},
 };
-use slash32_binding::Ipv4Addr;
-use std::collections::{BTreeMap, HashMap};
+use slash32_binding::{Instant, Ipv4Addr};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// An address that an identity of an `automatic` network has for good.
+/// An address that an identity has: for good in an `automatic` network, for as long as its VM is there in a `dynamic` one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Held {
     /// The network it was given in.
     pub network: String,
-    /// [`LinkFacts::identity`]
+    /// [`LinkFacts::identity`]; of a `dynamic` tap without one, `tap:NAME`.
     pub identity: String,
     /// The address.
     pub address: Ipv4Addr,
+    /// In a `dynamic` network the boot of the host it was given in: no VM outlives it. `None`: for good.
+    pub boot: Option<String>,
 }
 
 /// What the store must do before anybody is told of an address.
@@ -24,132 +27,117 @@ pub struct Change {
     pub held: Option<Held>,
 }
 
-/// The address of one link, and the scopes that give its options; good for the config and network it was made with.
+/// An address that was seen in use elsewhere.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Assignment {
-    /// The VM's address.
-    pub address: Ipv4Addr,
-    /// The place in [`Network::reservations`] of the reservation that gave the address.
-    pub reservation: Option<usize>,
-    /// The place in [`Network::subnets`] of the subnet that the address lies in.
-    pub subnet: Option<usize>,
-    /// The place in [`crate::Subnet::pools`] of the pool that the address lies in.
-    pub pool: Option<usize>,
-}
-
-/// Why a link has no address.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Unassigned {
-    /// The network is `static`, and no reservation fits the link.
-    #[error("no reservation")]
-    NoReservation,
-    /// The network is `automatic`, and nothing says which VM is behind the tap.
-    #[error("no identity")]
-    NoIdentity,
-    /// Every address of the pools is taken.
-    #[error("no free address in network {network}")]
-    NoFreeAddress {
-        /// The network.
-        network: String,
-    },
-    /// A reservation, or one identity, fits two links; the first has the address.
-    #[error("address {address} already given to {link}")]
-    AlreadyGiven {
-        /// The address.
-        address: Ipv4Addr,
-        /// The link that has it.
-        link: String,
-    },
+pub struct SetAside {
+    /// Until when; `None`: until it is restored.
+    pub until: Option<Instant>,
+    /// How it was seen, for people.
+    pub why: String,
 }
 
 /// Who holds which address, in memory; the store keeps it on disk.
 ///
 /// Invariants: no two identities hold one address, and no two links are assigned one; an address is free when it lies in a
-/// pool, is not reserved and is held by nobody; whatever is held and not yet in the store is in the changes.
+/// pool, is held by nobody, assigned to no link, not reserved, bound or set aside, and no gateway; whatever is held and not
+/// yet in the store is in the changes.
 ///
 /// A holding outlives its link, its pool and its network: a VM that comes back finds its address, if that may still be given.
+/// Only a `dynamic` one ends: when no link is assigned it any more, and its quarantine is over ([`Allocations::sweep`]).
 #[derive(Clone, Debug)]
 pub struct Allocations {
-    held: BTreeMap<String, Held>,
-    holders: HashMap<Ipv4Addr, String>,
-    /// By the pool's first address: pools share none.
-    pools: BTreeMap<Ipv4Addr, FreePool>,
+    pub(crate) boot: String,
+    pub(crate) held: BTreeMap<String, Held>,
+    pub(crate) holders: HashMap<Ipv4Addr, String>,
+    /// What operators bound to links, both ways round.
+    pub(crate) bound: BTreeMap<String, Ipv4Addr>,
+    pub(crate) bound_to: HashMap<Ipv4Addr, String>,
+    pub(crate) set_aside: BTreeMap<Ipv4Addr, SetAside>,
+    /// What the config reserves, and its gateways.
+    pub(crate) fixed: HashSet<Ipv4Addr>,
+    pub(crate) stock: Stock,
     /// The link that each address is assigned to, and the other way round.
-    links: HashMap<Ipv4Addr, String>,
-    assigned: HashMap<String, Ipv4Addr>,
-    changes: BTreeMap<String, Option<Held>>,
+    pub(crate) links: HashMap<Ipv4Addr, String>,
+    pub(crate) assigned: HashMap<String, Given>,
+    /// `dynamic` identities that no link is assigned the holding of, and that are not in quarantine yet.
+    pub(crate) gone: BTreeSet<String>,
+    /// Until when identities that are gone keep their addresses from others.
+    pub(crate) quarantined: BTreeMap<String, Instant>,
+    /// `quarantine` of each network, in nanoseconds.
+    pub(crate) quarantines: HashMap<String, u64>,
+    pub(crate) changes: BTreeMap<String, Option<Held>>,
 }
 
-#[derive(Clone, Debug)]
-struct FreePool {
-    last: Ipv4Addr,
-    free: FreeRuns,
+/// What a link is assigned.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Given {
+    pub(crate) address: Ipv4Addr,
+    /// Whose holding it is, if it is one.
+    pub(crate) identity: Option<String>,
 }
 
 impl Allocations {
-    /// `held` is what the store has. Of two records for one address the first stays and the other goes.
-    pub fn new(config: &Config, held: impl IntoIterator<Item = Held>) -> Self {
+    /// `held` is what the store has, and `boot` the boot of the host (`/proc/sys/kernel/random/boot_id`). Records of `dynamic`
+    /// networks from another boot go; of two records for one address the first stays and the other goes.
+    pub fn new(config: &Config, boot: &str, held: impl IntoIterator<Item = Held>) -> Self {
         let mut allocations = Self {
+            boot: boot.to_owned(),
             held: BTreeMap::new(),
             holders: HashMap::new(),
-            pools: BTreeMap::new(),
+            bound: BTreeMap::new(),
+            bound_to: HashMap::new(),
+            set_aside: BTreeMap::new(),
+            fixed: HashSet::new(),
+            stock: Stock::default(),
             links: HashMap::new(),
             assigned: HashMap::new(),
+            gone: BTreeSet::new(),
+            quarantined: BTreeMap::new(),
+            quarantines: HashMap::new(),
             changes: BTreeMap::new(),
         };
         for held in held {
-            if allocations.holders.contains_key(&held.address) {
+            let outlived = held.boot.as_ref().is_some_and(|other| other != boot);
+            if outlived || allocations.holders.contains_key(&held.address) {
                 allocations.changes.insert(held.identity, None);
                 continue;
             }
-            allocations
-                .holders
-                .insert(held.address, held.identity.clone());
-            allocations.held.insert(held.identity.clone(), held);
+            let identity = held.identity.clone();
+            allocations.holders.insert(held.address, identity.clone());
+            allocations.held.insert(identity, held);
         }
         allocations.reload(config);
         allocations
     }
 
-    /// Another config is in force. Holdings stay; every link is to be assigned again.
+    /// Another config is in force. Holdings, and what operators bound and was set aside, stay; every link is to be assigned
+    /// again, before the next [`Allocations::sweep`].
     pub fn reload(&mut self, config: &Config) {
         self.links.clear();
         self.assigned.clear();
-        self.pools.clear();
-        for network in &config.networks {
-            for pool in network.pools() {
-                let free = FreeRuns::new(pool.first.to_bits(), pool.last.to_bits());
-                self.pools.insert(
-                    pool.first,
-                    FreePool {
-                        last: pool.last,
-                        free,
-                    },
-                );
-            }
-        }
-        let reserved = config
-            .networks
-            .iter()
-            .flat_map(|network| &network.reservations)
-            .map(|r| r.address);
-        let taken: Vec<Ipv4Addr> = reserved.chain(self.holders.keys().copied()).collect();
-        for address in taken {
-            if let Some(pool) = self.pool_of(address) {
-                pool.free.take(address.to_bits());
-            }
+        let dynamic = self.held.values().filter(|held| held.boot.is_some());
+        let absent = dynamic.filter(|held| !self.quarantined.contains_key(&held.identity));
+        self.gone = absent.map(|held| held.identity.clone()).collect();
+        let quarantine = |n: &Network| (n.name.clone(), u64::from(n.quarantine) * 1_000_000_000);
+        self.quarantines = config.networks.iter().map(quarantine).collect();
+        let gateways = config.networks.iter().map(|network| network.gateway);
+        let reservations = config.networks.iter().flat_map(|n| &n.reservations);
+        self.fixed = gateways
+            .chain(reservations.map(|reservation| reservation.address))
+            .collect();
+        self.stock = Stock::new(&config.networks);
+        let taken = self.fixed.iter().chain(self.holders.keys());
+        let taken = taken
+            .chain(self.bound_to.keys())
+            .chain(self.set_aside.keys());
+        for address in taken.copied().collect::<Vec<_>>() {
+            self.mark(address);
         }
     }
 
-    /// The links that are there: the address of any other may be given to another link. To be called before a pass of
-    /// [`Allocations::assign`], or a VM whose reservation names no link cannot move to a new one.
-    pub fn retain_links(&mut self, present: impl Fn(&str) -> bool) {
-        self.assigned.retain(|link, _| present(link));
-        self.links.retain(|_, link| present(link));
-    }
-
-    /// The address of a link: its reservation's; else what its identity holds already, when that lies in a pool of this
-    /// network and is not reserved for another; else the lowest free address of the first pool that has one.
+    /// The address of a link: its reservation's; else what libvirt's metadata or an operator fixes; else by the network's
+    /// allocation what its identity holds already, when that lies in a pool of this network that its classes admit it to and
+    /// is not fixed for another or set aside; else the lowest free address of the first such pool that has one.
     ///
     /// The answer is the same each time, until something changes. Errors: the reason of a link without an address, which then
     /// has none from before either.
@@ -159,43 +147,72 @@ impl Allocations {
         network: &Network,
         link: &LinkFacts,
     ) -> Result<Assignment, Unassigned> {
+        let mut before = self.assigned.remove(&link.name);
+        // What nobody holds may be given to this link, too.
+        if let Some(unheld) = before.take_if(|before| before.identity.is_none()) {
+            self.end(unheld);
+        }
         let result = self.decide(config, network, link);
-        let address = result.as_ref().ok().map(|assignment| assignment.address);
-        if let Some(before) = self
-            .assigned
-            .remove(&link.name)
-            .filter(|before| address != Some(*before))
-        {
-            self.links.remove(&before);
+        let given = result.as_ref().ok().map(|(_, given)| given.clone());
+        if let Some(before) = before.filter(|before| given.as_ref() != Some(before)) {
+            self.end(before);
         }
-        if let Some(address) = address {
-            self.links.insert(address, link.name.clone());
-            self.assigned.insert(link.name.clone(), address);
+        if let Some(given) = given {
+            if let Some(identity) = &given.identity {
+                self.gone.remove(identity);
+                self.quarantined.remove(identity);
+            }
+            self.links.insert(given.address, link.name.clone());
+            let address = given.address;
+            self.assigned.insert(link.name.clone(), given);
+            self.mark(address);
         }
-        result
+        result.map(|(assignment, _)| assignment)
     }
 
     /// A link has another name now: what was its own under the old one is its own under the new one. Whatever an earlier
     /// link of the new name held goes: a VM that runs keeps its address.
-    pub fn rename_link(&mut self, config: &Config, old: &str, new: &str) {
-        let (from, to) = (link_identity(old), link_identity(new));
-        if let Some(held) = self.held.remove(&from) {
-            self.release(config, &to);
-            let held = Held {
-                identity: to.clone(),
-                ..held
-            };
-            self.holders.insert(held.address, to.clone());
-            self.changes.insert(from, None);
-            self.changes.insert(to.clone(), Some(held.clone()));
-            self.held.insert(to, held);
+    pub fn rename_link(&mut self, old: &str, new: &str) {
+        for (from, to) in [
+            (link_identity(old), link_identity(new)),
+            (tap_identity(old), tap_identity(new)),
+        ] {
+            self.rename_identity(&from, &to);
         }
-        if let Some(address) = self.assigned.remove(old) {
-            if let Some(before) = self.assigned.insert(new.to_owned(), address) {
-                self.links.remove(&before);
+        if let Some(mut given) = self.assigned.remove(old) {
+            self.leave(new);
+            if given.identity.as_deref() == Some(&link_identity(old)) {
+                given.identity = Some(link_identity(new));
+            } else if given.identity.as_deref() == Some(&tap_identity(old)) {
+                given.identity = Some(tap_identity(new));
             }
-            self.links.insert(address, new.to_owned());
+            self.links.insert(given.address, new.to_owned());
+            self.assigned.insert(new.to_owned(), given);
         }
+        if let Some(address) = self.bound.remove(old) {
+            self.unbind(new);
+            self.bound.insert(new.to_owned(), address);
+            self.bound_to.insert(address, new.to_owned());
+        }
+    }
+
+    fn rename_identity(&mut self, from: &str, to: &str) {
+        let Some(held) = self.held.remove(from) else {
+            return;
+        };
+        self.drop_holding(to);
+        let identity = to.to_owned();
+        let held = Held { identity, ..held };
+        self.holders.insert(held.address, to.to_owned());
+        if self.gone.remove(from) {
+            self.gone.insert(to.to_owned());
+        }
+        if let Some(until) = self.quarantined.remove(from) {
+            self.quarantined.insert(to.to_owned(), until);
+        }
+        self.changes.insert(from.to_owned(), None);
+        self.changes.insert(to.to_owned(), Some(held.clone()));
+        self.held.insert(to.to_owned(), held);
     }
 
     /// What changed since the last call. To be made durable before anybody is told of an address.
@@ -212,109 +229,54 @@ impl Allocations {
         self.held.values()
     }
 
-    fn decide(
-        &mut self,
-        config: &Config,
-        network: &Network,
-        link: &LinkFacts,
-    ) -> Result<Assignment, Unassigned> {
-        let reservation = network.reservation_of(link);
-        let identity = link.identity();
-        let address = match (
-            reservation.and_then(|index| network.reservations.get(index)),
-            &identity,
-            network.allocation,
-        ) {
-            (Some(reservation), ..) => reservation.address,
-            (None, _, Allocation::Static) => return Err(Unassigned::NoReservation),
-            (None, None, Allocation::Automatic) => return Err(Unassigned::NoIdentity),
-            (None, Some(identity), Allocation::Automatic) => {
-                self.hold(config, network, identity)?
-            }
-        };
-        if let Some(other) = self
-            .links
-            .get(&address)
-            .filter(|other| **other != link.name)
-        {
-            return Err(Unassigned::AlreadyGiven {
-                address,
-                link: other.clone(),
-            });
-        }
-        if let (Some(_), Some(identity)) = (reservation, &identity) {
-            // An address of its own, from before the reservation, would be lost to everybody.
-            self.release(config, identity);
-        }
-        let (subnet, pool) = place_of(&network.subnets, address);
-        Ok(Assignment {
-            address,
-            reservation,
-            subnet,
-            pool,
-        })
-    }
-
-    /// What `identity` holds in `network`, from now on if not before.
-    fn hold(
-        &mut self,
-        config: &Config,
-        network: &Network,
-        identity: &str,
-    ) -> Result<Ipv4Addr, Unassigned> {
-        let held = self.held.get(identity);
-        let may_stay = |held: &&Held| {
-            network.pools().any(|pool| pool.contains(held.address))
-                && !network.is_reserved(held.address)
-        };
-        let address = match held.filter(may_stay) {
-            Some(held) if held.network == network.name => return Ok(held.address),
-            // The network has another name now.
-            Some(held) => held.address,
-            None => self.lowest_free(network)?,
-        };
-        self.release(config, identity);
-        if let Some(pool) = self.pool_of(address) {
-            pool.free.take(address.to_bits());
-        }
-        let held = Held {
-            network: network.name.clone(),
-            identity: identity.to_owned(),
-            address,
-        };
-        self.holders.insert(address, identity.to_owned());
-        self.changes.insert(identity.to_owned(), Some(held.clone()));
-        self.held.insert(identity.to_owned(), held);
-        Ok(address)
-    }
-
-    fn lowest_free(&self, network: &Network) -> Result<Ipv4Addr, Unassigned> {
-        let free = network
-            .pools()
-            .find_map(|pool| self.pools.get(&pool.first)?.free.first());
-        let none = || Unassigned::NoFreeAddress {
-            network: network.name.clone(),
-        };
-        free.map(Ipv4Addr::from_bits).ok_or_else(none)
-    }
-
-    fn release(&mut self, config: &Config, identity: &str) {
-        let Some(held) = self.held.remove(identity) else {
+    /// A link has an address that is no holding: what its VM held before would be lost to everybody, unless another link of the
+    /// same identity has it.
+    pub(crate) fn drop_own_holding(&mut self, link: &LinkFacts) {
+        let Some(identity) = link.identity() else {
             return;
         };
-        self.holders.remove(&held.address);
-        self.changes.insert(identity.to_owned(), None);
-        let reserved = config
-            .networks
-            .iter()
-            .any(|network| network.is_reserved(held.address));
-        if let Some(pool) = self.pool_of(held.address).filter(|_| !reserved) {
-            pool.free.give(held.address.to_bits());
+        let held = self.held.get(&identity);
+        let owner = held.and_then(|held| self.links.get(&held.address));
+        if owner.is_none_or(|owner| *owner == link.name) {
+            self.drop_holding(&identity);
         }
     }
 
-    fn pool_of(&mut self, address: Ipv4Addr) -> Option<&mut FreePool> {
-        let (_, pool) = self.pools.range_mut(..=address).next_back()?;
-        (address <= pool.last).then_some(pool)
+    /// `identity` has its address no more.
+    pub(crate) fn drop_holding(&mut self, identity: &str) -> Option<Held> {
+        let held = self.held.remove(identity)?;
+        self.holders.remove(&held.address);
+        self.gone.remove(identity);
+        self.quarantined.remove(identity);
+        self.changes.insert(identity.to_owned(), None);
+        self.mark(held.address);
+        Some(held)
+    }
+
+    /// A link has its address no more; whoever holds that may go on doing so.
+    pub(crate) fn end(&mut self, given: Given) {
+        self.links.remove(&given.address);
+        let held = given.identity.and_then(|identity| self.held.get(&identity));
+        if let Some(held) = held.filter(|held| held.boot.is_some()) {
+            self.gone.insert(held.identity.clone());
+        }
+        self.mark(given.address);
+    }
+
+    /// Tells the stock what an address is now.
+    pub(crate) fn mark(&mut self, address: Ipv4Addr) {
+        let holder = self.holders.get(&address);
+        let mark = if self.set_aside.contains_key(&address) {
+            Some(Mark::SetAside)
+        } else if self.links.contains_key(&address) {
+            Some(Mark::Used)
+        } else if holder.is_some_and(|identity| self.quarantined.contains_key(identity)) {
+            Some(Mark::Quarantined)
+        } else if self.fixed.contains(&address) || self.bound_to.contains_key(&address) {
+            Some(Mark::Reserved)
+        } else {
+            holder.map(|_| Mark::Used)
+        };
+        self.stock.mark(address, mark);
     }
 }
