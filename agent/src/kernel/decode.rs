@@ -167,7 +167,9 @@ fn read_route(message: &RouteMessage) -> Option<Route> {
     let (mut ifindex, mut table, mut metric, mut source) = (None, u32::from(header.table), 0, None);
     for attribute in &message.attributes {
         match attribute {
-            RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = Some(*address),
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => {
+                destination = Some(*address)
+            }
             RouteAttribute::Oif(index) => ifindex = Some(*index),
             RouteAttribute::Table(number) => table = *number,
             RouteAttribute::Priority(priority) => metric = *priority,
@@ -177,15 +179,37 @@ fn read_route(message: &RouteMessage) -> Option<Route> {
     }
     let prefix = Prefix::new(destination?, header.destination_prefix_length)?;
     let (protocol, kind) = (u8::from(header.protocol), header.kind);
-    Some(Route { prefix, ifindex, table, protocol, metric, source, kind })
+    Some(Route {
+        prefix,
+        ifindex,
+        table,
+        protocol,
+        metric,
+        source,
+        kind,
+    })
 }
 
 /// The route that an RTM_NEWROUTE or RTM_DELROUTE is about, if it is one with `protocol` in `table` and leaves by a link.
 pub(super) fn host_route(message: &RouteMessage, protocol: u8, table: u32) -> Option<HostRoute> {
     let route = read_route(message)?;
-    let is_ours = route.protocol == protocol && route.table == table && route.kind == RouteType::Unicast;
-    let Route { prefix, metric, source, .. } = route;
-    Some(HostRoute { prefix, ifindex: route.ifindex?, table, protocol, metric, source }).filter(|_| is_ours)
+    let is_ours =
+        route.protocol == protocol && route.table == table && route.kind == RouteType::Unicast;
+    let Route {
+        prefix,
+        metric,
+        source,
+        ..
+    } = route;
+    Some(HostRoute {
+        prefix,
+        ifindex: route.ifindex?,
+        table,
+        protocol,
+        metric,
+        source,
+    })
+    .filter(|_| is_ours)
 }
 
 /// The same for somebody else's route to one address: over the network, or to the host itself. Not an aggregate, not a
@@ -194,6 +218,18 @@ pub(super) fn foreign_route(message: &RouteMessage, protocol: u8) -> Option<Fore
     let route = read_route(message)?;
     let is_somebody = matches!(route.kind, RouteType::Unicast | RouteType::Local);
     let is_foreign = route.protocol != protocol && route.prefix.length() == 32 && is_somebody;
-    let Route { table, protocol, metric, ifindex, .. } = route;
-    is_foreign.then_some(ForeignRoute { address: route.prefix.address(), table, protocol, metric, ifindex })
+    let Route {
+        table,
+        protocol,
+        metric,
+        ifindex,
+        ..
+    } = route;
+    is_foreign.then_some(ForeignRoute {
+        address: route.prefix.address(),
+        table,
+        protocol,
+        metric,
+        ifindex,
+    })
 }

@@ -1,5 +1,6 @@
 use crate::{
     Assignment, Config, LinkFacts, Network, Unassigned,
+    link::{link_identity, tap_identity},
     stock::{Mark, Stock},
 };
 use slash32_binding::{Instant, Ipv4Addr};

@@ -72,8 +72,7 @@ impl LinkFacts {
     /// Under what a `dynamic` network remembers the VM's address while the VM is there: its identity, or that of the tap, which
     /// need not be known again, `tap:NAME`.
     pub fn passing_identity(&self) -> String {
-        self.identity()
-            .unwrap_or_else(|| tap_identity(&self.name))
+        self.identity().unwrap_or_else(|| tap_identity(&self.name))
     }
 
     /// The link's name, then its alternative names.

@@ -8,7 +8,9 @@ use crate::bpf::{Instruction, JUMP_EQUAL, RETURN, jump, op};
 use crate::filter::{LOAD_BYTE_INDEXED, LOAD_HALF_INDEXED, LOAD_IP_HEADER_LENGTH, attach_and_lock};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, connect, ipproto, send, socket_with};
+use rustix::net::{
+    AddressFamily, SendFlags, SocketFlags, SocketType, connect, ipproto, send, socket_with,
+};
 
 /// Type 8 of RFC 792; its answer has type 0.
 const ECHO_REQUEST: u8 = 8;
@@ -20,7 +22,12 @@ const SEQUENCE: u16 = 1;
 /// Errors: `PERM` without CAP_NET_RAW; `NETUNREACH` or `HOSTUNREACH` when there is no way to the address.
 pub fn request(address: Ipv4Addr, identifier: u16) -> Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::INET, SocketType::RAW, flags, Some(ipproto::ICMP))?;
+    let socket = socket_with(
+        AddressFamily::INET,
+        SocketType::RAW,
+        flags,
+        Some(ipproto::ICMP),
+    )?;
     attach_and_lock(socket.as_fd(), &answers_to(identifier))?;
     connect(&socket, &SocketAddrV4::new(address, 0))?;
     send(&socket, &echo_request(identifier), SendFlags::NOSIGNAL)?;
@@ -28,7 +35,9 @@ pub fn request(address: Ipv4Addr, identifier: u16) -> Result<OwnedFd> {
 }
 
 fn echo_request(identifier: u16) -> [u8; 8] {
-    let sum = u32::from(u16::from_be_bytes([ECHO_REQUEST, 0])) + u32::from(identifier) + u32::from(SEQUENCE);
+    let sum = u32::from(u16::from_be_bytes([ECHO_REQUEST, 0]))
+        + u32::from(identifier)
+        + u32::from(SEQUENCE);
     // RFC 1071: the carry is added once more.
     let checksum = !((sum & 0xffff) + (sum >> 16)) as u16;
     let mut packet = [ECHO_REQUEST, 0, 0, 0, 0, 0, 0, 0];
