@@ -1,4 +1,4 @@
-use crate::{Bytes, List, MacAddr, Route, Text};
+use crate::{Bytes, List, MacAddr, Overlays, Route, Text};
 use core::net::Ipv4Addr;
 
 /// Whether option 3 (Router) is sent to a client that also gets option 121.
@@ -60,6 +60,8 @@ pub struct Binding {
     pub boot_file: Text<253>,
     /// Options as the operator wrote them: records of code, flags (bit 0: send it unasked), length, then that many bytes.
     pub raw: Bytes<512>,
+    /// What takes the place of the above for a client that says something of itself: options 60, 77 and 93.
+    pub overlays: Overlays,
 }
 
 impl Binding {
@@ -91,6 +93,7 @@ impl Binding {
             server_name: Text::EMPTY,
             boot_file: Text::EMPTY,
             raw: List::new(0),
+            overlays: Overlays::NONE,
         }
     }
 }

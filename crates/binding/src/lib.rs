@@ -9,7 +9,9 @@ mod binding;
 mod list;
 mod mac;
 mod outcome;
+mod overlay;
 mod prefix;
+mod setting;
 mod time;
 
 pub use binding::{Binding, Routers};
@@ -17,5 +19,7 @@ pub use core::net::Ipv4Addr;
 pub use list::{Bytes, Full, List, Text};
 pub use mac::{MacAddr, ParseMacError};
 pub use outcome::{Outcome, Reason};
+pub use overlay::{Claim, MOST_OVERLAY_BYTES, Overlay, Overlays};
 pub use prefix::{ParsePrefixError, Prefix, Route};
+pub use setting::Setting;
 pub use time::{Generation, Instant};

@@ -1,4 +1,7 @@
-use core::{fmt, ops::Deref};
+use core::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
 
 /// At most `N` values, in place: what a [`crate::Binding`] holds more than one of.
 #[derive(Clone, Copy)]
@@ -50,6 +53,11 @@ impl<T: Copy, const N: usize> List<T, N> {
         Ok(())
     }
 
+    /// Keeps the first `length` values; all when there are no more.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(u16::try_from(length).unwrap_or(u16::MAX));
+    }
+
     /// Adds all of `values`, or none. Errors: [`Full`] when they do not fit.
     pub fn extend_from_slice(&mut self, values: &[T]) -> Result<(), Full> {
         let start = usize::from(self.length);
@@ -68,6 +76,12 @@ impl<T, const N: usize> Deref for List<T, N> {
 
     fn deref(&self) -> &[T] {
         &self.values[..usize::from(self.length)]
+    }
+}
+
+impl<T, const N: usize> DerefMut for List<T, N> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.values[..usize::from(self.length)]
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) const MAXIMUM_SIZE: u8 = 57;
 pub(crate) const RENEWAL_TIME: u8 = 58;
 /// Rebinding (T2) Time Value.
 pub(crate) const REBINDING_TIME: u8 = 59;
+/// Vendor class identifier.
+pub(crate) const VENDOR_CLASS: u8 = 60;
 /// Client-identifier.
 pub(crate) const CLIENT_IDENTIFIER: u8 = 61;
 /// TFTP server name.
@@ -46,6 +48,8 @@ pub(crate) const BOOTFILE_NAME: u8 = 67;
 pub(crate) const USER_CLASS: u8 = 77;
 /// Relay Agent Information (RFC 3046).
 pub(crate) const RELAY_AGENT_INFORMATION: u8 = 82;
+/// Client System Architecture Type (RFC 4578).
+pub(crate) const ARCHITECTURE: u8 = 93;
 /// Domain Search (RFC 3397).
 pub(crate) const DOMAIN_SEARCH: u8 = 119;
 /// Classless Static Route (RFC 3442).

@@ -2,8 +2,9 @@
 //!
 //! One Ethernet frame goes in, at most one comes out: [`Responder::handle`]. There is no socket, no clock, no
 //! allocation and no state but the [`Binding`] and the hardware address of the first client that was acknowledged.
-//! What the client says never selects anything: the link it is on is who it is, and the binding is the record of what it
-//! has. So INIT-REBOOT and renewals are acknowledged after a restart, too.
+//! What the client says never selects its address, its times or whether it is served: the link it is on is who it is, and
+//! the binding is the record of what it has. So INIT-REBOOT and renewals are acknowledged after a restart, too. It selects
+//! at most among the options that the operator wrote for clients that say so (the binding's overlays).
 //!
 //! The way of a frame, one module a step:
 //!
@@ -11,7 +12,8 @@
 //! 2. `message`, `options`: the BOOTP header, then the options with RFC 3396 fragments joined and `file` and `sname`
 //!    searched where option 52 says so. Checked once; later reads cannot fail.
 //! 3. `request`, `decide`: the few facts on which the kind of answer depends, and the one pure function over them.
-//! 4. `reply`, `reply_options`, `writer`: the answer.
+//! 4. `overlay`: the binding as this client gets it, by what it says of itself.
+//! 5. `reply`, `reply_options`, `writer`: the answer.
 //!
 //! Invariants, each with a test:
 //!
@@ -32,8 +34,10 @@ extern crate std;
 mod code;
 mod decide;
 mod frame;
+mod glob;
 mod message;
 mod options;
+mod overlay;
 mod raw_option;
 mod reply;
 mod reply_options;
@@ -130,8 +134,10 @@ impl Responder {
             Decision::Answer(outcome) => outcome,
             Decision::Ignore(reason) => return Err(reason),
         };
-        let len = reply::build(outcome, &message, options, &self.binding, out)
-            .ok_or(Reason::ReplyTooLarge)?;
+        let overlaid = overlay::overlaid(&self.binding, options);
+        let binding = overlaid.as_ref().unwrap_or(&self.binding);
+        let len =
+            reply::build(outcome, &message, options, binding, out).ok_or(Reason::ReplyTooLarge)?;
         // An all-zero chaddr (RFC 6842 §2) names nobody, so it cannot shut out the client that has one.
         if acknowledges(outcome) && request.chaddr != MacAddr::ZERO {
             self.owner.get_or_insert(request.chaddr);

@@ -2,10 +2,12 @@
 
 use crate::Malformed;
 use crate::record::{Reader, Writer};
-use slash32_binding::{Binding, Generation, Ipv4Addr, Prefix, Route, Routers};
+use slash32_binding::{
+    Binding, Generation, Ipv4Addr, List, MOST_OVERLAY_BYTES, Overlays, Prefix, Route, Routers,
+};
 
 /// No message to a responder is longer than this many bytes.
-pub const MAX_DOWN: usize = 2048;
+pub const MAX_DOWN: usize = 4096;
 
 /// A message from the agent.
 // A responder decodes one such message at a time, on its stack; boxing would need an allocator.
@@ -111,6 +113,7 @@ fn write_binding(w: &mut Writer<'_>, b: &Binding) {
     w.text(&b.server_name);
     w.text(&b.boot_file);
     w.list(&b.raw, Writer::u8);
+    w.list(b.overlays.as_bytes(), Writer::u8);
 }
 
 fn read_binding(r: &mut Reader<'_>) -> Result<Binding, Malformed> {
@@ -150,5 +153,9 @@ fn read_binding(r: &mut Reader<'_>) -> Result<Binding, Malformed> {
         server_name: r.text()?,
         boot_file: r.text()?,
         raw: r.list(0, Reader::u8)?,
+        overlays: {
+            let bytes: List<u8, MOST_OVERLAY_BYTES> = r.list(0, Reader::u8)?;
+            Overlays::from_bytes(&bytes).ok_or(Malformed::Message)?
+        },
     })
 }

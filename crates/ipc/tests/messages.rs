@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use slash32_binding::{Binding, Generation, Ipv4Addr, MacAddr, Prefix, Route, Routers, Text};
+use slash32_binding::{
+    Binding, Claim, Generation, Ipv4Addr, List, MOST_OVERLAY_BYTES, MacAddr, Prefix, Route,
+    Routers, Setting, Text,
+};
 use slash32_ipc::{
     Counters, Hello, MAX_DOWN, MAX_UP, Malformed, State, ToAgent, ToResponder, VERSION,
 };
@@ -34,7 +37,43 @@ fn full_binding() -> Binding {
         b.tftp_servers.push(Ipv4Addr::new(7, 7, 7, i)).unwrap();
     }
     b.raw.extend_from_slice(&[0xee; 512]).unwrap();
+    fill_overlays(&mut b);
     b
+}
+
+/// One of each setting and claim, and then as much as fits.
+fn fill_overlays(b: &mut Binding) {
+    let claims = [
+        Claim::VendorClass("PXEClient*"),
+        Claim::UserClass("iPXE"),
+        Claim::Architecture(7),
+    ];
+    let mut raw = List::new(0);
+    raw.extend_from_slice(&[224, 1, 1, 9]).unwrap();
+    let settings = [
+        Setting::Netmask(b.netmask),
+        Setting::Routers(Routers::Rfc3442),
+        Setting::Routes(b.routes),
+        Setting::Dns(b.dns),
+        Setting::Ntp(b.ntp),
+        Setting::TftpServers(b.tftp_servers),
+        Setting::Mtu(9000),
+        Setting::Hostname(Text::new("h").unwrap()),
+        Setting::Domain(Text::new("d").unwrap()),
+        Setting::Search(Text::new("s").unwrap()),
+        Setting::NextServer(b.gateway),
+        Setting::ServerName(Text::new("n").unwrap()),
+        Setting::BootFile(Text::new("f").unwrap()),
+        Setting::Raw(raw),
+    ];
+    b.overlays.push(&claims, &settings).unwrap();
+    let overlay = b.overlays.iter().next().unwrap();
+    assert!(overlay.claims().eq(claims));
+    assert!(overlay.settings().eq(settings));
+    let long = Setting::BootFile(Text::new(&"f".repeat(200)).unwrap());
+    while b.overlays.push(&claims, &[long]).is_ok() {}
+    while b.overlays.push(&[], &[]).is_ok() {}
+    assert!(b.overlays.as_bytes().len() > MOST_OVERLAY_BYTES - 2);
 }
 
 fn down() -> impl Strategy<Value = ToResponder> {

@@ -3,22 +3,29 @@
 //! A rule looks only at parts that were read without an error, and a part that breaks one rule is left out of those that
 //! build on it: so one wrong thing is told once.
 use crate::{
-    Allocation, Located, Options, Pool, Reservation, claim::Overlap, error::Errors,
-    network::Selector, network_read::Draft, options_check::check_options, origin::Origin,
+    Located, Options, Pool, Reservation, allocation_check::check_allocation, claim::Overlap,
+    class_check::check_classes, class_read::ClassDraft, error::Errors, network::Selector,
+    network_read::Draft, options_check::check_options, origin::Origin,
 };
 use slash32_binding::Ipv4Addr;
 use std::collections::{HashMap, HashSet};
 
-pub(crate) fn check(global: &Options, drafts: &[Draft], errors: &mut Errors) {
+pub(crate) fn check(
+    global: &Options,
+    classes: &[ClassDraft],
+    drafts: &[Draft],
+    errors: &mut Errors,
+) {
     names(drafts, errors);
     links(drafts, errors);
     subnets(drafts, errors);
     for draft in drafts {
         pools(draft, drafts, errors);
-        allocation(draft, errors);
+        check_allocation(draft, errors);
     }
     reservations(drafts, errors);
-    check_options(global, drafts, errors);
+    check_classes(classes, drafts, errors);
+    check_options(global, classes, drafts, errors);
 }
 
 fn names(drafts: &[Draft], errors: &mut Errors) {
@@ -210,31 +217,6 @@ fn without(pool: &Pool, address: Ipv4Addr) -> String {
         (Some(below), Some(above)) => format!("{below}, {above}"),
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => "a range of other addresses".to_owned(),
-    }
-}
-
-fn allocation(draft: &Draft, errors: &mut Errors) {
-    if draft.subnets_unsound {
-        return;
-    }
-    if draft.subnets.is_empty() {
-        let message = "is missing; a [[network.subnet]] with its prefix, such as prefix = \"203.0.113.0/24\", would be right";
-        errors.add(&draft.header, "network.subnet", message);
-        return;
-    }
-    let pool = draft.subnets.iter().flat_map(|subnet| &subnet.pools).next();
-    match (draft.allocation, pool) {
-        (Some(Allocation::Static), Some(pool)) => {
-            let message = "is never used where allocation is \"static\", the default; allocation = \"automatic\", or no pools, would be right";
-            errors.add(&pool.origin, "network.subnet.pools", message);
-        }
-        (Some(Allocation::Automatic), None)
-            if draft.reservations.is_empty() && !draft.reservations_unsound =>
-        {
-            let message = "\"automatic\" has no address to give; pools in a [[network.subnet]], such as pools = [\"203.0.113.10-203.0.113.99\"], would be right";
-            errors.add(&draft.header, "network.allocation", message);
-        }
-        _ => {}
     }
 }
 

@@ -1,13 +1,18 @@
-use crate::glob::{Glob, LONGEST_NAME, States};
+use crate::{
+    Origin,
+    glob::{Glob, LONGEST_NAME, States},
+};
 use std::collections::{HashSet, VecDeque};
 
 /// The `links` of a network: patterns that claim and, written with a `!`, patterns that exclude.
 ///
 /// A link is claimed when one of its names is taken by a claiming pattern and none of its names by an excluding one; the
 /// order of the patterns means nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LinkGlobs {
     pub(crate) claiming: Vec<Glob>,
+    /// Where each of `claiming` stands, in its order.
+    pub(crate) origins: Vec<Origin>,
     pub(crate) excluding: Vec<Glob>,
 }
 
@@ -34,6 +39,21 @@ impl LinkGlobs {
                 .any(|name| globs.iter().any(|glob| glob.matches(name)))
         };
         takes(&self.claiming) && !takes(&self.excluding)
+    }
+
+    /// The first pattern that takes one of `names`, with its place and the name, if the link is one of this network's.
+    pub(crate) fn claiming<'n>(
+        &self,
+        names: impl Iterator<Item = &'n str> + Clone,
+    ) -> Option<(&Glob, &Origin, &'n str)> {
+        if !self.claim(names.clone()) {
+            return None;
+        }
+        let mut globs = self.claiming.iter().zip(&self.origins);
+        globs.find_map(|(glob, origin)| {
+            let name = names.clone().find(|name| glob.matches(name))?;
+            Some((glob, origin, name))
+        })
     }
 
     /// Decides whether some name is claimed by both lists, and gives the shortest such name.
@@ -178,6 +198,7 @@ mod tests {
         let parse = |text: &&str| Glob::parse(text.trim_start_matches('!')).unwrap();
         LinkGlobs {
             claiming: claiming.iter().map(parse).collect(),
+            origins: Vec::new(),
             excluding: excluding.iter().map(parse).collect(),
         }
     }

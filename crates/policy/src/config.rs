@@ -1,6 +1,8 @@
 use crate::{
-    ConfigErrors, Network, Options, Source,
+    Class, ConfigErrors, LinkFacts, Network, Options, Source,
     check::check,
+    class::Membership,
+    class_read::ClassDraft,
     error::Errors,
     network_read::Draft,
     origin::{Origin, Page},
@@ -24,6 +26,8 @@ pub struct Config {
     pub route: RouteConfig,
     /// Every `[[network]]`, in the order of the files. No link name is claimed by two of them.
     pub networks: Vec<Network>,
+    /// Every `[[class]]`, in the order of the files.
+    pub classes: Vec<Class>,
     /// `[options]`: the global scope.
     pub options: Options,
 }
@@ -91,7 +95,7 @@ impl Default for RouteConfig {
 
 impl Config {
     /// Reads all sources as one config: a key of `[agent]`, `[route]` or `[options]` in a later source takes the place of
-    /// the same key in an earlier one, and networks add up.
+    /// the same key in an earlier one, and classes and networks add up.
     ///
     /// Errors: everything that is wrong, in all sources, at once. A source that is no TOML is told by its first error, and
     /// then nothing of it is read.
@@ -100,6 +104,7 @@ impl Config {
         let mut agent = AgentConfig::default();
         let mut route = RouteConfig::default();
         let mut options = Options::default();
+        let mut classes = Vec::new();
         let mut drafts = Vec::new();
         for (order, source) in sources.iter().enumerate() {
             let page = Page::new(order, &source.name, &source.text);
@@ -128,20 +133,26 @@ impl Config {
                     .into_iter()
                     .map(|section| Draft::read(section, &mut errors)),
             );
-            root.refuse(
-                "class",
-                "is not in this version; a network or subnet of its own, with the options of the class, would be right",
-                &mut errors,
+            let sections = root
+                .item("class")
+                .and_then(|item| item.sections("[[class]]", &mut errors));
+            classes.extend(
+                sections
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|section| ClassDraft::read(section, &mut errors)),
             );
             root.finish(&mut errors);
         }
-        check(&options, &drafts, &mut errors);
+        check(&options, &classes, &drafts, &mut errors);
         errors.into_result()?;
+        let classes = classes.into_iter().filter_map(ClassDraft::finish).collect();
         let networks = drafts.into_iter().filter_map(Draft::finish).collect();
         Ok(Self {
             agent,
             route,
             networks,
+            classes,
             options,
         })
     }
@@ -149,6 +160,20 @@ impl Config {
     /// The network of this name.
     pub fn network(&self, name: &str) -> Option<&Network> {
         self.networks.iter().find(|network| network.name == name)
+    }
+
+    /// The network in one of whose subnets `address` lies, if any. For a relayed message (RFC 2131 §4.3.1) the address of the
+    /// relay agent would take the place of the link's name: this is the seam; no relay is answered so far.
+    pub fn network_at(&self, address: Ipv4Addr) -> Option<&Network> {
+        self.networks.iter().find(|network| {
+            let mut subnets = network.subnets.iter();
+            subnets.any(|subnet| subnet.prefix.contains(address))
+        })
+    }
+
+    /// The classes that the host knows a link to be in, in the order of the config.
+    pub fn classes_of(&self, link: &LinkFacts) -> impl Iterator<Item = &Class> {
+        Membership::of(&self.classes, link).into_known()
     }
 
     /// The network that claims a link by its name or one of its alternative names; `None` when none does.
@@ -233,7 +258,7 @@ fn read_agent(mut section: Section<'_>, agent: &mut AgentConfig, errors: &mut Er
     set(&mut agent.metrics, metrics);
     s.refuse(
         "quarantine",
-        "is not in this version, as allocation = \"dynamic\" is not; leaving it out would be right",
+        "is a key of a [[network]]; there, beside allocation = \"dynamic\", it would be right",
         errors,
     );
     section.finish(errors);

@@ -11,9 +11,9 @@ impl FreeRuns {
         Self(BTreeMap::from([(first, last)]))
     }
 
-    /// The lowest free address.
-    pub(crate) fn first(&self) -> Option<u32> {
-        self.0.first_key_value().map(|(first, _)| *first)
+    /// Every free address, from the lowest up.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().flat_map(|(first, last)| *first..=*last)
     }
 
     /// Takes `address` away; `false` when it was not free.
@@ -58,6 +58,28 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    /// The runs are all that an operation looks at, by a search among them: so these are its steps.
+    #[test]
+    fn a_pool_of_sixteen_million_has_no_more_runs_than_one_of_twenty() {
+        let runs = |last| {
+            let mut runs = FreeRuns::new(0, last);
+            let mut counts = Vec::new();
+            for step in 0..60 {
+                let (take, address) = (step % 3 != 2, step * 7 % 20);
+                if take {
+                    runs.take(address);
+                } else {
+                    runs.give(address);
+                }
+                counts.push((runs.iter().next(), runs.0.len()));
+            }
+            counts
+        };
+        let (small, large) = (runs(20), runs(1 << 24));
+        assert_eq!(small, large);
+        assert!(small.iter().all(|(_, runs)| *runs <= 11));
+    }
+
     proptest! {
         #[test]
         fn runs_behave_as_a_set_of_addresses(steps in proptest::collection::vec((any::<bool>(), 0u32..12), 0..60)) {
@@ -73,7 +95,7 @@ mod tests {
                     runs.give(address);
                     set.insert(address);
                 }
-                prop_assert_eq!(runs.first(), set.first().copied());
+                prop_assert!(runs.iter().eq(set.iter().copied()));
                 prop_assert_eq!(runs.0.values().zip(runs.0.keys()).map(|(last, first)| last - first + 1).sum::<u32>(), set.len() as u32);
                 let adjacent = runs.0.iter().zip(runs.0.iter().skip(1)).any(|((_, last), (first, _))| last + 1 == *first);
                 prop_assert!(!adjacent, "two runs that are one: {:?}", runs);

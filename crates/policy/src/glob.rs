@@ -3,7 +3,7 @@ use std::fmt;
 /// The longest name a link can have: an alternative name (`ALTIFNAMSIZ` less its NUL); the name proper ends at 15.
 pub(crate) const LONGEST_NAME: usize = 127;
 
-/// A pattern over link names: `*` is any text, `?` any character, `[abc]` and `[a-z]` one of a set; all else is itself.
+/// A pattern over link names and other names: `*` is any text, `?` any character, `[abc]` and `[a-z]` one of a set; all else is itself.
 ///
 /// Kept as a nondeterministic automaton with one state a token, as bits of a `u128`: a match is one pass over the name,
 /// whatever the pattern, and [`crate::LinkGlobs`] can run several at once.
@@ -24,20 +24,40 @@ enum Token {
     OneOf(u128),
 }
 
+/// What a pattern is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alphabet {
+    LinkName,
+    Text,
+}
+
 /// The states a [`Glob`] may be in after some characters, by bit; bit `tokens.len()` is "all taken".
 pub(crate) type States = u128;
 
 impl Glob {
+    /// A pattern over link names.
+    ///
     /// Errors: a sentence that says what is wrong and what would be right.
     pub fn parse(text: &str) -> Result<Self, String> {
+        Self::over(Alphabet::LinkName, text)
+    }
+
+    /// A pattern over any text: a VM's name, a tag, what a guest says of itself. Only printable ASCII stands in it.
+    ///
+    /// Errors: a sentence that says what is wrong and what would be right.
+    pub fn parse_text(text: &str) -> Result<Self, String> {
+        Self::over(Alphabet::Text, text)
+    }
+
+    fn over(alphabet: Alphabet, text: &str) -> Result<Self, String> {
         let mut tokens = Vec::new();
         let mut characters = text.chars();
         while let Some(character) = characters.next() {
             let token = match character {
                 '*' => Token::AnyText,
                 '?' => Token::AnyCharacter,
-                '[' => Token::OneOf(parse_set(text, &mut characters)?),
-                _ => Token::OneOf(bit(text, character)?),
+                '[' => Token::OneOf(parse_set(alphabet, text, &mut characters)?),
+                _ => Token::OneOf(bit(alphabet, text, character)?),
             };
             // Two stars are one; so no state is ever more than one step behind its closure.
             if token != Token::AnyText || tokens.last() != Some(&Token::AnyText) {
@@ -45,17 +65,29 @@ impl Glob {
             }
         }
         if tokens.is_empty() {
-            return Err("is empty; a link name such as \"virbr7\" or a pattern such as \"virbr*\" would be right".into());
+            return Err(match alphabet {
+                Alphabet::LinkName => "is empty; a link name such as \"virbr7\" or a pattern such as \"virbr*\" would be right".into(),
+                Alphabet::Text => "is empty; a text, or a pattern such as \"ci-*\", would be right".into(),
+            });
         }
         if tokens.len() > LONGEST_NAME {
+            let what = match alphabet {
+                Alphabet::LinkName => "longer than any link name",
+                Alphabet::Text => "too long",
+            };
             return Err(format!(
-                "is longer than any link name; at most {LONGEST_NAME} characters would be right"
+                "is {what}; at most {LONGEST_NAME} characters would be right"
             ));
         }
         Ok(Self {
             text: text.to_owned(),
             tokens,
         })
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The whole of `name` is taken by the pattern.
@@ -117,7 +149,11 @@ impl Token {
 }
 
 /// What follows a `[`, up to its `]`.
-fn parse_set(text: &str, characters: &mut std::str::Chars<'_>) -> Result<u128, String> {
+fn parse_set(
+    alphabet: Alphabet,
+    text: &str,
+    characters: &mut std::str::Chars<'_>,
+) -> Result<u128, String> {
     const UNCLOSED: &str = "has a [ without its ]; a set such as [0-9] would be right";
     let mut set = 0;
     loop {
@@ -131,7 +167,7 @@ fn parse_set(text: &str, characters: &mut std::str::Chars<'_>) -> Result<u128, S
             }
             character => character,
         };
-        set |= bit(text, first)?;
+        set |= bit(alphabet, text, first)?;
         let mut ahead = characters.clone();
         if ahead.next() == Some('-') && ahead.clone().next() != Some(']') {
             let last = ahead.next().ok_or(UNCLOSED)?;
@@ -140,7 +176,7 @@ fn parse_set(text: &str, characters: &mut std::str::Chars<'_>) -> Result<u128, S
                     "has the reversed set [{first}-{last}]; [{last}-{first}] would be right"
                 ));
             }
-            set |= bit(text, last)?;
+            set |= bit(alphabet, text, last)?;
             for code in u32::from(first)..u32::from(last) {
                 set |= 1 << code;
             }
@@ -149,17 +185,31 @@ fn parse_set(text: &str, characters: &mut std::str::Chars<'_>) -> Result<u128, S
     }
 }
 
-fn bit(text: &str, character: char) -> Result<u128, String> {
-    if character.is_ascii_graphic() && !matches!(character, '/' | ':') {
+fn bit(alphabet: Alphabet, text: &str, character: char) -> Result<u128, String> {
+    let fits = |c: char| match alphabet {
+        Alphabet::LinkName => c.is_ascii_graphic() && !matches!(c, '/' | ':'),
+        Alphabet::Text => matches!(c, ' '..='~'),
+    };
+    if fits(character) {
         return Ok(1 << u32::from(character));
     }
-    let right = text
-        .chars()
-        .filter(|c| c.is_ascii_graphic() && !matches!(c, '/' | ':'))
-        .collect::<String>();
-    Err(format!(
-        "has the character {character:?}, which is in no link name; {right:?} would be right"
-    ))
+    Err(match alphabet {
+        Alphabet::LinkName => {
+            let right: String = text.chars().filter(|c| fits(*c)).collect();
+            format!(
+                "has the character {character:?}, which is in no link name; {right:?} would be right"
+            )
+        }
+        Alphabet::Text => {
+            let right: String = text
+                .chars()
+                .map(|c| if fits(c) { c } else { '?' })
+                .collect();
+            format!(
+                "has the character {character:?}, which no pattern can hold; {right:?} would be right"
+            )
+        }
+    })
 }
 
 impl fmt::Display for Glob {

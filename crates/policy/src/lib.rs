@@ -29,13 +29,21 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod allocation;
+mod allocation_check;
+mod assignment;
 mod check;
 mod claim;
+mod class;
+mod class_check;
+mod class_read;
 mod config;
+mod ending;
 mod error;
+mod explain;
 mod free;
 mod glob;
 mod link;
+mod mac_prefix;
 mod merge;
 mod network;
 mod network_read;
@@ -43,21 +51,33 @@ mod options;
 mod options_check;
 mod options_owned;
 mod origin;
+mod overlay;
+mod pool_use;
 mod reader;
+mod scope;
+mod settings;
 mod similar;
 mod source;
+mod stock;
 mod value;
 
-pub use allocation::{Allocations, Assignment, Change, Held, Unassigned};
+pub use allocation::{Allocations, Change, Held, SetAside};
+pub use assignment::{AddressSource, Assignment, Refusal, Unassigned};
 pub use claim::LinkGlobs;
+pub use class::{Class, ClassNames, GuestMatch, HostFact, HostMatch};
 pub use config::{AgentConfig, ClaimedTwice, Config, Install, RouteConfig};
 pub use error::{ConfigError, ConfigErrors};
+pub use explain::{
+    AddressReason, ClaimReason, ClassReason, Explanation, NetworkReason, OptionReason, Overridden,
+};
 pub use glob::Glob;
 pub use link::{LinkFacts, LinkKind};
+pub use mac_prefix::MacPrefix;
 pub use network::{Allocation, Ipv6, Network, Pool, Reservation, Selector, Subnet};
 pub use options::{
     Host, MOST_RAW_BYTES, MOST_ROUTES, MOST_SERVERS, MOST_TFTP_SERVERS, Mtu, Options, RawOption,
     RouteOption,
 };
 pub use origin::{Located, Origin};
+pub use pool_use::PoolUse;
 pub use source::{Source, read_sources};

@@ -1,6 +1,5 @@
 use crate::network::Selector;
-use slash32_binding::MacAddr;
-use std::collections::HashSet;
+use slash32_binding::{Ipv4Addr, MacAddr};
 
 /// What a VM hangs on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,9 +29,36 @@ pub struct LinkFacts {
     pub uuid: Option<String>,
     /// The MAC address of the VM's NIC; known from libvirt only.
     pub mac: Option<MacAddr>,
+    /// The MAC address of the tap that the VM hangs on: libvirt and QEMU's own scripts give it that of the VM's NIC with `fe`
+    /// in front. Never what the guest sent.
+    pub tap_mac: Option<MacAddr>,
+    /// The name of the libvirt network that the NIC is in.
+    pub network: Option<String>,
+    /// The VM's tags in libvirt's metadata.
+    pub tags: Vec<String>,
+    /// The address that libvirt's metadata fixes for the NIC.
+    pub requested: Option<Ipv4Addr>,
 }
 
 impl LinkFacts {
+    /// A link with an MTU of 1500 of which nothing but its name and kind is known.
+    pub fn new(name: impl Into<String>, kind: LinkKind) -> Self {
+        Self {
+            name: name.into(),
+            altnames: Vec::new(),
+            kind,
+            mtu: 1500,
+            server_mac: MacAddr::ZERO,
+            vm: None,
+            uuid: None,
+            mac: None,
+            tap_mac: None,
+            network: None,
+            tags: Vec::new(),
+            requested: None,
+        }
+    }
+
     /// Under what an `automatic` network remembers the VM's address: its UUID and MAC address, `vm:UUID/MAC`, when both
     /// are known; else, for bridges only, the link's name, `link:NAME`.
     pub fn identity(&self) -> Option<String> {
@@ -43,6 +69,13 @@ impl LinkFacts {
         }
     }
 
+    /// Under what a `dynamic` network remembers the VM's address while the VM is there: its identity, or that of the tap, which
+    /// need not be known again, `tap:NAME`.
+    pub fn passing_identity(&self) -> String {
+        self.identity()
+            .unwrap_or_else(|| format!("tap:{}", self.name))
+    }
+
     /// The link's name, then its alternative names.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         std::iter::once(&self.name)
@@ -50,8 +83,8 @@ impl LinkFacts {
             .map(String::as_str)
     }
 
-    /// Every selector that this link fits.
-    pub(crate) fn selectors(&self) -> HashSet<Selector> {
+    /// Every selector that this link fits: a handful.
+    pub(crate) fn selectors(&self) -> Vec<Selector> {
         let links = self.names().map(|name| Selector::Link(name.to_owned()));
         let vm = self.vm.clone().map(Selector::Vm);
         let uuid = self

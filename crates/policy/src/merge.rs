@@ -1,86 +1,65 @@
 //! From the scopes of the config to the one [`Binding`] of a link.
-use crate::{Assignment, Config, LinkFacts, Located, Mtu, Network, Options, options::RawOption};
-use slash32_binding::{Binding, Ipv4Addr, List, Route, Text};
+use crate::{
+    Assignment, Config, LinkFacts, Located, Network, Options,
+    class::Membership,
+    options::RawOption,
+    overlay::overlays,
+    scope::Scope,
+    settings::{At, each_setting, list},
+};
+use slash32_binding::{Binding, Bytes, Ipv4Addr};
 
 /// `lease-time` where no scope sets it: a day.
 pub(crate) const DEFAULT_LEASE_TIME: u32 = 86_400;
 
 impl Config {
     /// All that the answer to the VM on `link` depends on. Each option is that of the narrowest scope that sets it:
-    /// reservation, pool, subnet, network, global.
+    /// reservation, pool, subnet, network, class, global.
     ///
     /// It cannot fail: what does not fit a [`Binding`] was refused by [`Config::parse`].
     pub fn binding(&self, network: &Network, assignment: &Assignment, link: &LinkFacts) -> Binding {
-        let scopes = self.scopes(network, assignment);
-        let gateway = network.gateway;
-        let mut binding = Binding::new(assignment.address, gateway);
+        let classes = Membership::of(&self.classes, link);
+        let scopes = self.scopes(network, Some(assignment), &classes);
+        let narrow = scopes.iter().filter(|scope| scope.is_narrow());
+        let narrow: Vec<&Options> = narrow.map(|scope| scope.options).collect();
+        let scopes: Vec<&Options> = scopes.iter().map(|scope| scope.options).collect();
+        let at = At {
+            gateway: network.gateway,
+            mtu: link.mtu,
+        };
+        let mut binding = Binding::new(assignment.address, network.gateway);
         binding.server_mac = link.server_mac;
         binding.chaddr = link.mac;
         binding.lease_time = value(&scopes, |o| &o.lease_time).unwrap_or(DEFAULT_LEASE_TIME);
         let (t1, t2) = (value(&scopes, |o| &o.t1), value(&scopes, |o| &o.t2));
         (binding.renewal_time, binding.rebinding_time) = renewal_times(binding.lease_time, t1, t2);
         binding.fuzz_seed = fuzz_seed(&network.name, assignment.address);
-        binding.netmask = value(&scopes, |o| &o.netmask).unwrap_or(Ipv4Addr::BROADCAST);
-        binding.routers = value(&scopes, |o| &o.routers).unwrap_or_default();
-        let servers = |field: fn(&Options) -> &Option<Located<Vec<crate::Host>>>| {
-            nearest(&scopes, field)
-                .into_iter()
-                .flat_map(|set| &set.value)
-                .map(|host| host.at(gateway))
-        };
-        binding.dns = list(Ipv4Addr::UNSPECIFIED, servers(|o| &o.dns));
-        binding.ntp = list(Ipv4Addr::UNSPECIFIED, servers(|o| &o.ntp));
-        binding.tftp_servers = list(Ipv4Addr::UNSPECIFIED, servers(|o| &o.tftp_servers));
-        let routes = nearest(&scopes, |o| &o.routes)
-            .into_iter()
-            .flat_map(|set| &set.value);
-        let routes = routes.map(|route| Route {
-            to: route.to,
-            via: route.via.at(gateway),
-        });
-        binding.routes = list(
-            Route {
-                to: slash32_binding::Prefix::DEFAULT,
-                via: gateway,
-            },
-            routes,
-        );
-        binding.mtu = match value(&scopes, |o| &o.mtu) {
-            Some(Mtu::Bytes(bytes)) => bytes,
-            // 68 is the least that option 26 can say, and that IPv4 works with.
-            Some(Mtu::Auto) => link.mtu.clamp(68, u16::MAX.into()) as u16,
-            None => 1500,
-        };
-        binding.hostname = value(&scopes, |o| &o.hostname).unwrap_or(Text::EMPTY);
-        binding.domain = value(&scopes, |o| &o.domain).unwrap_or(Text::EMPTY);
-        binding.search = value(&scopes, |o| &o.search).unwrap_or(Text::EMPTY);
-        binding.next_server = value(&scopes, |o| &o.next_server)
-            .map_or(Ipv4Addr::UNSPECIFIED, |host| host.at(gateway));
-        binding.server_name = value(&scopes, |o| &o.server_name).unwrap_or(Text::EMPTY);
-        binding.boot_file = value(&scopes, |o| &o.boot_file).unwrap_or(Text::EMPTY);
-        binding.raw = list(0, merged_raw(&scopes).into_iter().flat_map(raw_record));
+        for options in scopes.iter().rev() {
+            each_setting(options, at, |_, _, setting| binding.set(&setting));
+        }
+        binding.raw = raw_list(merged_raw(&scopes));
+        binding.overlays = overlays(&narrow, &classes, at);
         binding
     }
 
-    /// The scopes that an assignment is in, narrowest first.
-    fn scopes<'c>(&'c self, network: &'c Network, assignment: &Assignment) -> Vec<&'c Options> {
-        let reservation = assignment
-            .reservation
-            .and_then(|index| network.reservations.get(index));
-        let subnet = assignment
-            .subnet
-            .and_then(|index| network.subnets.get(index));
-        let pool = assignment.pool.and_then(|index| subnet?.pools.get(index));
-        let narrow = [
-            reservation.map(|reservation| &reservation.options),
-            pool.map(|pool| &pool.options),
-            subnet.map(|subnet| &subnet.options),
-        ];
-        narrow
-            .into_iter()
-            .flatten()
-            .chain([&network.options, &self.options])
-            .collect()
+    /// The scopes that an assignment is in, narrowest first; without one those of the network and wider.
+    pub(crate) fn scopes<'c>(
+        &'c self,
+        network: &'c Network,
+        assignment: Option<&Assignment>,
+        classes: &Membership<'c>,
+    ) -> Vec<Scope<'c>> {
+        let reservation = assignment.and_then(|a| network.reservations.get(a.reservation?));
+        let subnet = assignment.and_then(|a| network.subnets.get(a.subnet?));
+        let pool = assignment.and_then(|a| subnet?.pools.get(a.pool?));
+        let mut scopes = Vec::with_capacity(5 + classes.0.len());
+        scopes.extend(reservation.map(Scope::reservation));
+        scopes.extend(pool.map(Scope::pool));
+        scopes.extend(subnet.map(Scope::subnet));
+        scopes.push(Scope::network(network));
+        scopes.extend(classes.known().map(Scope::class));
+        scopes.push(Scope::global(&self.options));
+        scopes
     }
 }
 
@@ -113,6 +92,11 @@ pub(crate) fn merged_raw<'c>(scopes: &[&'c Options]) -> Vec<&'c RawOption> {
     }
     options.sort_by_key(|option| option.code);
     options
+}
+
+/// As [`Binding::raw`] holds them.
+pub(crate) fn raw_list<'c>(options: impl IntoIterator<Item = &'c RawOption>) -> Bytes<512> {
+    list(0, options.into_iter().flat_map(raw_record))
 }
 
 /// A record of [`Binding::raw`].
@@ -148,14 +132,4 @@ fn fuzz_seed(network: &str, address: Ipv4Addr) -> u32 {
     bytes.fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })
-}
-
-/// `values`, of which there are no more than fit: [`crate::Config::parse`] has seen to that.
-fn list<T: Copy, const N: usize>(fill: T, values: impl IntoIterator<Item = T>) -> List<T, N> {
-    let mut list = List::new(fill);
-    for value in values {
-        let pushed = list.push(value);
-        debug_assert!(pushed.is_ok(), "the config holds more than a binding");
-    }
-    list
 }

@@ -1,6 +1,10 @@
-use crate::{LinkFacts, LinkGlobs, Options, origin::Origin};
+use crate::{
+    LinkFacts, LinkGlobs, Located, MacPrefix, Options,
+    class::{ClassNames, Membership},
+    origin::Origin,
+};
 use slash32_binding::{Ipv4Addr, MacAddr, Prefix};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// How the VMs of a network that have no reservation come to an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -10,6 +14,22 @@ pub enum Allocation {
     Static,
     /// The next free one of the pools, which then stays with the VM.
     Automatic,
+    /// The next free one of the pools, which is free again when the VM goes.
+    Dynamic,
+    /// The one that the end of the MAC address of its NIC says.
+    Mac,
+}
+
+impl Allocation {
+    /// The value of `allocation`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Automatic => "automatic",
+            Self::Dynamic => "dynamic",
+            Self::Mac => "mac",
+        }
+    }
 }
 
 /// What the host does with IPv6 on the links of a network (DESIGN.md §5.2).
@@ -31,8 +51,14 @@ pub struct Network {
     pub links: LinkGlobs,
     /// The gateway of every VM, which is the server identifier too.
     pub gateway: Ipv4Addr,
+    /// The classes that it is for; a VM must be in one of them. Empty: for every VM.
+    pub class: Vec<Located<String>>,
     /// How VMs without a reservation come to an address.
     pub allocation: Allocation,
+    /// `quarantine`: for how many seconds a `dynamic` address is given to nobody else when its VM has gone.
+    pub quarantine: u32,
+    /// `mac-prefix`, where the allocation is `mac`.
+    pub mac_prefix: Option<MacPrefix>,
     /// IPv6 on the links.
     pub ipv6: Ipv6,
     /// What this scope sets.
@@ -41,6 +67,8 @@ pub struct Network {
     pub subnets: Vec<Subnet>,
     /// What the operator fixed, in the order of the config; each address lies in one of the subnets, and is there once.
     pub reservations: Vec<Reservation>,
+    /// Where `name` stands.
+    pub origin: Origin,
     pub(crate) index: ReservationIndex,
 }
 
@@ -49,7 +77,10 @@ pub struct Network {
 pub struct Subnet {
     /// The block.
     pub prefix: Prefix,
-    /// What `automatic` gives from, in the order of the config. Without pools only reservations lie in the subnet.
+    /// The classes of the VMs that are allocated an address in it; empty: of every VM. Who has an address fixed, has it.
+    pub class: Vec<Located<String>>,
+    /// What is allocated, in the order of the config. Without pools that is nothing, but everything where the allocation
+    /// is `mac`.
     pub pools: Vec<Pool>,
     /// What this scope sets.
     pub options: Options,
@@ -64,6 +95,8 @@ pub struct Pool {
     pub first: Ipv4Addr,
     /// The last address, not before `first`.
     pub last: Ipv4Addr,
+    /// The classes of the VMs that are allocated an address in it; empty: of every VM. Who has an address fixed, has it.
+    pub class: Vec<Located<String>>,
     /// What this scope sets.
     pub options: Options,
     /// Where the range stands.
@@ -103,46 +136,121 @@ impl Pool {
     }
 }
 
-impl Reservation {
-    fn fits(&self, facts: &HashSet<Selector>) -> bool {
-        self.selectors
-            .iter()
-            .all(|selector| facts.contains(selector))
-    }
-}
-
 impl Network {
-    /// The pools of all subnets, in the order in which `automatic` empties them.
+    /// The pools of all subnets, in the order in which they are emptied.
     pub fn pools(&self) -> impl Iterator<Item = &Pool> {
         self.subnets.iter().flat_map(|subnet| &subnet.pools)
+    }
+
+    /// Every run of addresses that is allocated from: the pools, in the order in which they are emptied; where the
+    /// allocation is `mac`, the whole of a subnet without pools, too.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = Block<'_>> {
+        self.subnets.iter().flat_map(|subnet| {
+            let whole = self.allocation == Allocation::Mac && subnet.pools.is_empty();
+            let whole = whole.then(|| Block {
+                subnet,
+                pool: None,
+                first: subnet.prefix.address(),
+                last: subnet.prefix.last(),
+            });
+            let pools = subnet.pools.iter().map(move |pool| Block {
+                subnet,
+                pool: Some(pool),
+                first: pool.first,
+                last: pool.last,
+            });
+            whole.into_iter().chain(pools)
+        })
+    }
+
+    /// The MAC address that a VM's NIC must have, so that the VM has `address`; `None` where the allocation is not `mac`, or
+    /// where it gives no such address.
+    pub fn mac_of(&self, address: Ipv4Addr) -> Option<MacAddr> {
+        let given = self
+            .blocks()
+            .any(|block| (block.first..=block.last).contains(&address));
+        let prefix = self.mac_prefix?;
+        given.then(|| prefix.encode(address))
+    }
+
+    /// The address that a VM has when its NIC has `mac`; `None` where the allocation is not `mac`, or where it gives none.
+    pub fn address_of(&self, mac: MacAddr) -> Option<Ipv4Addr> {
+        let prefix = self.mac_prefix?;
+        self.blocks().find_map(|block| {
+            prefix
+                .decode(mac, block.subnet.prefix)
+                .filter(|address| (block.first..=block.last).contains(address))
+        })
+    }
+
+    /// The subnets, for people: `203.0.113.0/24 or 198.51.100.0/24`.
+    pub(crate) fn prefixes(&self) -> String {
+        let prefixes: Vec<String> = self
+            .subnets
+            .iter()
+            .map(|subnet| subnet.prefix.to_string())
+            .collect();
+        prefixes.join(" or ")
     }
 
     /// The place in `reservations` of the one that fits a link. When several do: the one with the most selectors, then the
     /// first in the config.
     pub fn reservation_of(&self, link: &LinkFacts) -> Option<usize> {
-        let facts = link.selectors();
-        let candidates = facts
+        if self.reservations.is_empty() {
+            return None;
+        }
+        let selectors = link.selectors();
+        let candidates = selectors
             .iter()
-            .filter_map(|fact| self.index.by_selector.get(fact))
+            .filter_map(|selector| self.index.by_selector.get(selector))
             .flatten()
             .copied();
-        let fitting = candidates.filter(|index| {
-            self.reservations
-                .get(*index)
-                .is_some_and(|r| r.fits(&facts))
+        let fitting = candidates.filter_map(|index| {
+            let reservation = self.reservations.get(index)?;
+            let mut asked = reservation.selectors.iter();
+            let fits = asked.all(|selector| selectors.contains(selector));
+            fits.then_some((reservation.selectors.len(), std::cmp::Reverse(index)))
         });
-        fitting.max_by_key(|index| {
-            let selectors = self
-                .reservations
-                .get(*index)
-                .map_or(0, |r| r.selectors.len());
-            (selectors, std::cmp::Reverse(*index))
-        })
+        fitting.max().map(|(_, index)| index.0)
     }
 
     /// The address is fixed for somebody.
     pub fn is_reserved(&self, address: Ipv4Addr) -> bool {
-        self.index.addresses.contains(&address)
+        self.reservation_at(address).is_some()
+    }
+
+    /// The reservation of an address.
+    pub fn reservation_at(&self, address: Ipv4Addr) -> Option<&Reservation> {
+        let index = self.index.addresses.get(&address)?;
+        self.reservations.get(*index)
+    }
+}
+
+/// A run of addresses that is allocated from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block<'n> {
+    pub(crate) subnet: &'n Subnet,
+    /// `None`: the whole subnet.
+    pub(crate) pool: Option<&'n Pool>,
+    pub(crate) first: Ipv4Addr,
+    pub(crate) last: Ipv4Addr,
+}
+
+impl Block<'_> {
+    /// A VM in these classes may be allocated an address here.
+    pub(crate) fn admits(&self, classes: &Membership<'_>) -> bool {
+        classes.admitted(&self.subnet.class)
+            && self.pool.is_none_or(|pool| classes.admitted(&pool.class))
+    }
+
+    /// Adds the classes that a VM in these is not in, and would have to be.
+    pub(crate) fn classes_wanted(&self, classes: &Membership<'_>, names: &mut ClassNames) {
+        let pool = self.pool.map_or(&[][..], |pool| &pool.class);
+        for wanted in [self.subnet.class.as_slice(), pool] {
+            if !classes.admitted(wanted) {
+                names.add(wanted);
+            }
+        }
     }
 }
 
@@ -166,7 +274,7 @@ pub(crate) fn place_of(subnets: &[Subnet], address: Ipv4Addr) -> (Option<usize>,
 pub(crate) struct ReservationIndex {
     /// Every reservation once, under its first selector.
     by_selector: HashMap<Selector, Vec<usize>>,
-    addresses: HashSet<Ipv4Addr>,
+    addresses: HashMap<Ipv4Addr, usize>,
 }
 
 impl ReservationIndex {
@@ -181,7 +289,8 @@ impl ReservationIndex {
             by_selector,
             addresses: reservations
                 .iter()
-                .map(|reservation| reservation.address)
+                .enumerate()
+                .map(|(index, reservation)| (reservation.address, index))
                 .collect(),
         }
     }

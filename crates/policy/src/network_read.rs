@@ -1,9 +1,11 @@
 //! A `[[network]]` as it stands in a file, before it is held against the others.
 use crate::{
-    Allocation, Ipv6, LinkGlobs, Network, Options, Pool, Reservation, Subnet,
+    Allocation, Ipv6, LinkGlobs, MacPrefix, Network, Options, Pool, Reservation, Subnet,
+    class_read::class_names,
     error::Errors,
     glob::Glob,
     network::{ReservationIndex, Selector},
+    options::duration,
     origin::{Located, Origin},
     reader::{Item, Section},
     value,
@@ -16,7 +18,12 @@ pub(crate) struct Draft {
     pub(crate) name: Option<Located<String>>,
     pub(crate) links: Option<Located<LinkGlobs>>,
     pub(crate) gateway: Option<Located<Ipv4Addr>>,
+    pub(crate) class: Vec<Located<String>>,
     pub(crate) allocation: Option<Allocation>,
+    pub(crate) quarantine: Option<Located<u32>>,
+    pub(crate) mac_prefix: Option<Located<MacPrefix>>,
+    /// `mac-prefix` was wrong, and has an error already.
+    pub(crate) mac_prefix_unsound: bool,
     pub(crate) ipv6: Option<Ipv6>,
     pub(crate) options: Options,
     pub(crate) subnets: Vec<Subnet>,
@@ -26,9 +33,6 @@ pub(crate) struct Draft {
     /// A reservation was wrong and is not in `reservations`.
     pub(crate) reservations_unsound: bool,
 }
-
-const NO_CLASSES: &str =
-    "is not in this version, as classes are not; a network or subnet of its own would be right";
 
 impl Draft {
     pub(crate) fn read(mut section: Section<'_>, errors: &mut Errors) -> Self {
@@ -48,11 +52,17 @@ impl Draft {
             .map_or(Some(Allocation::default()), |item| {
                 allocation(&item, errors)
             });
+        let quarantine = s.read("quarantine", errors, duration);
+        let before = errors.count();
+        let mac_prefix = s.read("mac-prefix", errors, |item, errors| {
+            item.parsed("a text such as \"52:54:00\"", errors, str::parse)
+        });
+        let mac_prefix_unsound = errors.count() > before;
         let ipv6 = s
             .item("ipv6")
             .map_or(Some(Ipv6::default()), |item| ipv6(&item, errors));
         let options = Options::of(s, errors);
-        s.refuse("class", NO_CLASSES, errors);
+        let class = class_names(s, errors);
         let before = errors.count();
         let subnets = s
             .item("subnet")
@@ -83,7 +93,11 @@ impl Draft {
             name,
             links,
             gateway,
+            class,
             allocation,
+            quarantine,
+            mac_prefix,
+            mac_prefix_unsound: mac_prefix_unsound || meant.contains(&"mac-prefix"),
             ipv6,
             options,
             subnets,
@@ -102,11 +116,16 @@ impl Draft {
 
     /// The network, when nothing of it was missing or wrong.
     pub(crate) fn finish(self) -> Option<Network> {
+        let name = self.name?;
         Some(Network {
-            name: self.name?.value,
+            name: name.value,
+            origin: name.origin,
             links: self.links?.value,
             gateway: self.gateway?.value,
+            class: self.class,
             allocation: self.allocation?,
+            quarantine: self.quarantine.map_or(0, |quarantine| quarantine.value),
+            mac_prefix: self.mac_prefix.map(|prefix| prefix.value),
             ipv6: self.ipv6?,
             options: self.options,
             subnets: self.subnets,
@@ -117,12 +136,12 @@ impl Draft {
 }
 
 fn allocation(item: &Item<'_>, errors: &mut Errors) -> Option<Allocation> {
-    const RIGHT: &str = "\"static\" or \"automatic\"";
+    const RIGHT: &str = "\"static\", \"automatic\", \"dynamic\" or \"mac\"";
     item.parsed(RIGHT, errors, |text| match text {
         "static" => Ok(Allocation::Static),
         "automatic" => Ok(Allocation::Automatic),
-        "dynamic" => Err("is not in this version; \"automatic\", where an address stays with its VM, would be right".into()),
-        "mac" => Err("is not in this version; \"static\" with a reservation for each mac would be right".into()),
+        "dynamic" => Ok(Allocation::Dynamic),
+        "mac" => Ok(Allocation::Mac),
         _ => Err(format!("is not known; {RIGHT} would be right")),
     })
 }
@@ -138,10 +157,7 @@ fn ipv6(item: &Item<'_>, errors: &mut Errors) -> Option<Ipv6> {
 
 fn links(item: &Item<'_>, errors: &mut Errors) -> Option<LinkGlobs> {
     const RIGHT: &str = "a list of patterns such as [\"virbr*\", \"!virbr0\"]";
-    let mut globs = LinkGlobs {
-        claiming: Vec::new(),
-        excluding: Vec::new(),
-    };
+    let mut globs = LinkGlobs::default();
     let before = errors.count();
     for item in item.list(RIGHT, errors)? {
         let text = item.text("a text such as \"virbr*\"", errors);
@@ -151,12 +167,14 @@ fn links(item: &Item<'_>, errors: &mut Errors) -> Option<LinkGlobs> {
                 Glob::parse(text.strip_prefix('!').unwrap_or(text))
             })
         });
-        if excludes {
-            &mut globs.excluding
-        } else {
-            &mut globs.claiming
+        match glob {
+            Some(glob) if excludes => globs.excluding.push(glob),
+            Some(glob) => {
+                globs.claiming.push(glob);
+                globs.origins.push(item.origin.clone());
+            }
+            None => {}
         }
-        .extend(glob);
     }
     if errors.count() > before {
         return None;
@@ -194,11 +212,12 @@ fn subnet(mut section: Section<'_>, errors: &mut Errors) -> Option<Subnet> {
         .unwrap_or_default();
     let pools: Vec<Pool> = pools.iter().filter_map(|item| pool(item, errors)).collect();
     let options = Options::of(&mut section, errors);
-    section.refuse("class", NO_CLASSES, errors);
+    let class = class_names(&mut section, errors);
     section.finish(errors);
     let prefix = prefix?;
     Some(Subnet {
         prefix: prefix.value,
+        class,
         pools,
         options,
         origin: prefix.origin,
@@ -213,6 +232,7 @@ fn pool(item: &Item<'_>, errors: &mut Errors) -> Option<Pool> {
         return Some(Pool {
             first,
             last,
+            class: Vec::new(),
             options: Options::default(),
             origin: item.origin.clone(),
         });
@@ -225,7 +245,7 @@ fn pool(item: &Item<'_>, errors: &mut Errors) -> Option<Pool> {
         |item, errors| item.parsed(RANGE, errors, value::range),
     );
     let options = Options::of(&mut section, errors);
-    section.refuse("class", NO_CLASSES, errors);
+    let class = class_names(&mut section, errors);
     section.finish(errors);
     let Located {
         value: (first, last),
@@ -234,6 +254,7 @@ fn pool(item: &Item<'_>, errors: &mut Errors) -> Option<Pool> {
     Some(Pool {
         first,
         last,
+        class,
         options,
         origin,
     })

@@ -174,7 +174,7 @@ fn set<T>(place: &mut Option<Located<T>>, value: Option<Located<T>>) {
 
 const DURATION: &str = "seconds as a number, or a text such as \"24h\"";
 
-fn duration(item: &Item<'_>, errors: &mut Errors) -> Option<u32> {
+pub(crate) fn duration(item: &Item<'_>, errors: &mut Errors) -> Option<u32> {
     if item.is_number() {
         return item.number(1..=u32::MAX - 1, DURATION, errors);
     }

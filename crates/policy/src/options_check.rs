@@ -1,6 +1,7 @@
 //! Options that mean something only together, judged in every scope with what it inherits.
 use crate::{
     Located, Options,
+    class_read::ClassDraft,
     error::Errors,
     merge::{DEFAULT_LEASE_TIME, merged_raw, nearest},
     network::place_of,
@@ -10,20 +11,48 @@ use crate::{
     value::show_duration,
 };
 
-pub(crate) fn check_options(global: &Options, drafts: &[Draft], errors: &mut Errors) {
-    judge(&[global], "options", errors);
+pub(crate) fn check_options(
+    global: &Options,
+    classes: &[ClassDraft],
+    drafts: &[Draft],
+    errors: &mut Errors,
+) {
+    let classes: Vec<&Options> = classes.iter().map(|class| &class.options).collect();
+    let global_alone = Wider {
+        of_times: vec![vec![global]],
+        of_raw: vec![global],
+    };
+    judge(&[global], &Wider::default(), "options", errors);
+    for (index, class) in classes.iter().enumerate() {
+        // A VM may be in all of those before it, too.
+        let before = classes.iter().copied().take(index);
+        let wider = Wider {
+            of_times: global_alone.of_times.clone(),
+            of_raw: before.chain([global]).collect(),
+        };
+        judge(&[class], &wider, "class.options", errors);
+    }
+    let timed = classes.iter().copied().filter(|class| sets_times(class));
+    let wider = Wider {
+        of_times: std::iter::once(vec![global])
+            .chain(timed.map(|class| vec![class, global]))
+            .collect(),
+        of_raw: classes.iter().copied().chain([global]).collect(),
+    };
     for draft in drafts {
         let network = &draft.options;
-        judge(&[network, global], "network.options", errors);
+        judge(&[network], &wider, "network.options", errors);
         for subnet in &draft.subnets {
             judge(
-                &[&subnet.options, network, global],
+                &[&subnet.options, network],
+                &wider,
                 "network.subnet.options",
                 errors,
             );
             for pool in &subnet.pools {
                 judge(
-                    &[&pool.options, &subnet.options, network, global],
+                    &[&pool.options, &subnet.options, network],
+                    &wider,
                     "network.subnet.pools.options",
                     errors,
                 );
@@ -36,39 +65,72 @@ pub(crate) fn check_options(global: &Options, drafts: &[Draft], errors: &mut Err
             let mut scopes = vec![&reservation.options];
             scopes.extend(pool.map(|pool| &pool.options));
             scopes.extend(subnet.map(|subnet| &subnet.options));
-            scopes.extend([network, global]);
-            judge(&scopes, "network.reservation.options", errors);
+            scopes.push(network);
+            judge(&scopes, &wider, "network.reservation.options", errors);
         }
     }
 }
 
-/// Judges the first of `scopes` with what it inherits from the others, unless what it inherits is wrong already.
-fn judge(scopes: &[&Options], table: &str, errors: &mut Errors) {
-    let inherited_is_right = (1..scopes.len()).all(|start| faults(&scopes[start..]).is_empty());
-    if scopes.iter().any(|options| options.unsound) || !inherited_is_right {
-        return;
+/// The scopes that are wider than those of a network: of the classes, a VM may be in any.
+#[derive(Default)]
+struct Wider<'c> {
+    /// Global, and each class alone with it: classes that set times are few, and no VM should be in two of them.
+    of_times: Vec<Vec<&'c Options>>,
+    /// All classes at once, as raw options add up.
+    of_raw: Vec<&'c Options>,
+}
+
+/// Judges the first of `scopes` with what it inherits, unless what it inherits is wrong already.
+fn judge(scopes: &[&Options], wider: &Wider<'_>, table: &str, errors: &mut Errors) {
+    let Some(own) = scopes.first() else { return };
+    let alone = [Vec::new()];
+    let of_times = if wider.of_times.is_empty() {
+        &alone
+    } else {
+        wider.of_times.as_slice()
+    };
+    let mut found = Vec::new();
+    if sets_times(own) {
+        found.extend(
+            of_times
+                .iter()
+                .find_map(|tail| first_fault(scopes, tail, timer_fault)),
+        );
+    }
+    if own.raw.is_some() {
+        found.extend(first_fault(scopes, &wider.of_raw, raw_fault));
     }
     for Fault {
         key,
         origin,
         message,
-    } in faults(scopes)
+    } in found
     {
         errors.add(&origin, format!("{table}.{key}"), message);
     }
+}
+
+fn first_fault(
+    narrow: &[&Options],
+    wide: &[&Options],
+    fault: impl Fn(&[&Options]) -> Option<Fault>,
+) -> Option<Fault> {
+    let scopes: Vec<&Options> = narrow.iter().chain(wide).copied().collect();
+    let inherited_is_right = (1..scopes.len()).all(|start| fault(&scopes[start..]).is_none());
+    if scopes.iter().any(|options| options.unsound) || !inherited_is_right {
+        return None;
+    }
+    fault(&scopes)
+}
+
+fn sets_times(options: &Options) -> bool {
+    options.lease_time.is_some() || options.t1.is_some() || options.t2.is_some()
 }
 
 struct Fault {
     key: &'static str,
     origin: Origin,
     message: String,
-}
-
-fn faults(scopes: &[&Options]) -> Vec<Fault> {
-    timer_fault(scopes)
-        .into_iter()
-        .chain(raw_fault(scopes))
-        .collect()
 }
 
 fn raw_fault(scopes: &[&Options]) -> Option<Fault> {
@@ -137,7 +199,7 @@ impl<'c> Timer<'c> {
 /// T1 before T2 before the end of the lease (RFC 2131 §4.4.5), with room for the one of T1 and T2 that is not set.
 fn timer_fault(scopes: &[&Options]) -> Option<Fault> {
     let own = scopes.first()?;
-    if own.lease_time.is_none() && own.t1.is_none() && own.t2.is_none() {
+    if !sets_times(own) {
         return None;
     }
     let lease = Timer::of(scopes, "lease-time", |options| &options.lease_time).unwrap_or(Timer {

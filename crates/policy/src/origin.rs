@@ -100,6 +100,15 @@ impl fmt::Display for Origin {
     }
 }
 
+/// The same place of the same text.
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.page, &other.page) && (self.start, self.end) == (other.start, other.end)
+    }
+}
+
+impl Eq for Origin {}
+
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}:{}", self.column())

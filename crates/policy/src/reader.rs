@@ -51,6 +51,10 @@ impl<'d> Item<'d> {
         matches!(self.value, DeValue::Table(_))
     }
 
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.value, DeValue::Array(_))
+    }
+
     pub(crate) fn text(&self, right: &str, errors: &mut Errors) -> Option<&'d str> {
         match self.value {
             DeValue::String(text) => Some(text),

@@ -9,5 +9,6 @@ mod frames;
 mod limits;
 mod messages;
 mod mutated;
+mod overlays;
 mod owner;
 mod replies;

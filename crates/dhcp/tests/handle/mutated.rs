@@ -7,7 +7,9 @@ use dhcproto::v4::{DhcpOption, Message, MessageType, OptionCode};
 use dhcproto::{Decodable, Decoder};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use slash32_binding::{Binding, Ipv4Addr, MacAddr, Reason, Route, Routers, Text};
+use slash32_binding::{
+    Binding, Claim, Ipv4Addr, List, MacAddr, Reason, Route, Routers, Setting, Text,
+};
 use slash32_dhcp::{Action, Instant, MAX_FRAME, Outcome, Responder, forget_udp_checksum};
 
 /// One way to damage a message; offsets are taken modulo its length.
@@ -33,9 +35,11 @@ fn damage() -> impl Strategy<Value = Damage> {
         Just(54),
         Just(55),
         Just(57),
+        Just(60),
         Just(61),
         Just(77),
         Just(82),
+        Just(93),
         Just(121),
         Just(175),
         Just(255),
@@ -175,6 +179,43 @@ fn binding() -> impl Strategy<Value = Binding> {
             let _ = binding.raw.extend_from_slice(
                 &[&[code, u8::from(always), value.len() as u8], &value[..]].concat(),
             );
+        }
+        binding
+    })
+}
+
+/// What a class may set, for clients that say something of themselves.
+fn overlaid() -> impl Strategy<Value = Binding> {
+    let claims = proptest::sample::subsequence(
+        vec![
+            Claim::VendorClass("*"),
+            Claim::VendorClass("[a-z]*:?rch*"),
+            Claim::UserClass("iPXE"),
+            Claim::UserClass("*"),
+            Claim::Architecture(0),
+        ],
+        0..=5,
+    );
+    let settings = (
+        text::<253>("[a-z]{0,253}"),
+        68..=u16::MAX,
+        any::<bool>(),
+        vec((1..=254_u8, vec(any::<u8>(), 0..60)), 0..4),
+    );
+    let overlays = vec((claims, settings), 0..4);
+    (binding(), overlays).prop_map(|(mut binding, overlays)| {
+        for (claims, (boot_file, mtu, always, options)) in overlays {
+            let mut raw = List::new(0);
+            for (code, value) in options {
+                let record = [&[code, u8::from(always), value.len() as u8], &value[..]].concat();
+                raw.extend_from_slice(&record).unwrap();
+            }
+            let settings = [
+                Setting::BootFile(boot_file),
+                Setting::Mtu(mtu),
+                Setting::Raw(raw),
+            ];
+            let _ = binding.overlays.push(&claims, &settings);
         }
         binding
     })
@@ -326,6 +367,20 @@ proptest! {
         if let Ok(answer) = handle(binding, &frame) {
             prop_assert!(answer.packet <= 1500.min(usize::from(binding.mtu).max(576)));
             assert_means(&answer, &binding);
+        }
+    }
+
+    #[test]
+    fn what_a_client_says_of_itself_changes_nothing_but_options(binding in overlaid(), frame in damaged_request()) {
+        let mut plain = binding;
+        plain.overlays = slash32_binding::Overlays::NONE;
+        let (got, without) = (handle(binding, &frame), handle(plain, &frame));
+        if let (Ok(got), Ok(without)) = (&got, &without) {
+            prop_assert!(got.packet <= 1500);
+            assert_means(got, &binding);
+            prop_assert_eq!((got.outcome, got.link, got.ip), (without.outcome, without.link, without.ip));
+        } else {
+            prop_assert_eq!(got.err(), without.err());
         }
     }
 

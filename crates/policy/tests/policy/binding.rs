@@ -33,7 +33,7 @@ fn binding_of(config: &Config, link: &LinkFacts) -> Binding {
         .network_of(&link.name, &link.altnames)
         .unwrap()
         .unwrap();
-    let assignment = Allocations::new(config, [])
+    let assignment = Allocations::new(config, "boot", [])
         .assign(config, network, link)
         .unwrap();
     config.binding(network, &assignment, link)

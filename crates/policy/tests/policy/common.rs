@@ -19,14 +19,8 @@ pub(crate) fn config(text: &str) -> Config {
 /// A bridge of which nothing but its name is known.
 pub(crate) fn bridge(name: &str) -> LinkFacts {
     LinkFacts {
-        name: name.into(),
-        altnames: Vec::new(),
-        kind: LinkKind::Bridge,
-        mtu: 1500,
         server_mac: MacAddr([2, 0, 0, 0, 0, 1]),
-        vm: None,
-        uuid: None,
-        mac: None,
+        ..LinkFacts::new(name, LinkKind::Bridge)
     }
 }
 

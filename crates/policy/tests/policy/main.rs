@@ -3,8 +3,14 @@
 
 mod allocation;
 mod binding;
+mod classes;
 mod common;
 mod config;
+mod events;
 mod examples;
+mod explain;
+mod modes;
+mod refused_classes;
 mod refused_networks;
 mod refused_values;
+mod requirements;

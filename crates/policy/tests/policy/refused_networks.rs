@@ -233,28 +233,6 @@ r#"test.toml:3:10: network.links: "vir br*" has the character ' ', which is in n
     3 | links = ["vir br*"]
       |          ^^^^^^^^^"#;
 
-    dynamic_is_for_the_next_version: r#"[[network]]
-name = "a"
-links = ["virbr*"]
-gateway = "169.254.0.1"
-allocation = "dynamic"
-[[network.subnet]]
-prefix = "203.0.113.0/24""# =>
-r#"test.toml:5:14: network.allocation: "dynamic" is not in this version; "automatic", where an address stays with its VM, would be right
-    5 | allocation = "dynamic"
-      |              ^^^^^^^^^"#;
-
-    mac_is_for_the_next_version: r#"[[network]]
-name = "a"
-links = ["virbr*"]
-gateway = "169.254.0.1"
-allocation = "mac"
-[[network.subnet]]
-prefix = "203.0.113.0/24""# =>
-r#"test.toml:5:14: network.allocation: "mac" is not in this version; "static" with a reservation for each mac would be right
-    5 | allocation = "mac"
-      |              ^^^^^"#;
-
     an_unknown_allocation_is_told: r#"[[network]]
 name = "a"
 links = ["virbr*"]
@@ -262,7 +240,7 @@ gateway = "169.254.0.1"
 allocation = "auto"
 [[network.subnet]]
 prefix = "203.0.113.0/24""# =>
-r#"test.toml:5:14: network.allocation: "auto" is not known; "static" or "automatic" would be right
+r#"test.toml:5:14: network.allocation: "auto" is not known; "static", "automatic", "dynamic" or "mac" would be right
     5 | allocation = "auto"
       |              ^^^^^^"#;
 
@@ -276,27 +254,6 @@ prefix = "203.0.113.0/24""# =>
 r#"test.toml:5:8: network.ipv6: "on" is not known; "off" or "foreign" would be right
     5 | ipv6 = "on"
       |        ^^^^"#;
-
-    classes_are_for_the_next_version: r#"[[class]]
-name = "ipxe"
-[[network]]
-name = "a"
-links = ["virbr*"]
-gateway = "169.254.0.1"
-class = ["gold"]
-allocation = "automatic"
-[[network.subnet]]
-prefix = "203.0.113.0/24"
-pools = [{ range = "203.0.113.10-203.0.113.99", class = ["gold"] }]"# =>
-r#"test.toml:1:3: class: is not in this version; a network or subnet of its own, with the options of the class, would be right
-    1 | [[class]]
-      |   ^^^^^
-test.toml:7:1: network.class: is not in this version, as classes are not; a network or subnet of its own would be right
-    7 | class = ["gold"]
-      | ^^^^^
-test.toml:11:49: network.subnet.pools.class: is not in this version, as classes are not; a network or subnet of its own would be right
-   11 | pools = [{ range = "203.0.113.10-203.0.113.99", class = ["gold"] }]
-      |                                                 ^^^^^"#;
 
     a_pool_that_is_no_range_is_told: r#"[[network]]
 name = "a"
@@ -681,7 +638,7 @@ allocation = "manual"
 [[network.subnet]]
 prefix = "203.0.113.0/24"
 pools = ["203.0.113.10-203.0.113.99"]"# =>
-r#"test.toml:5:14: network.allocation: "manual" is not known; "static" or "automatic" would be right
+r#"test.toml:5:14: network.allocation: "manual" is not known; "static", "automatic", "dynamic" or "mac" would be right
     5 | allocation = "manual"
       |              ^^^^^^^^"#;
 

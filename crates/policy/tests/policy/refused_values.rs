@@ -103,9 +103,9 @@ r#"test.toml:2:11: agent.metrics: "127.0.0.1" is not an address and a port; one 
     2 | metrics = "127.0.0.1"
       |           ^^^^^^^^^^^"#;
 
-    a_quarantine_is_for_the_next_version: r#"[agent]
+    a_quarantine_of_the_agent_is_told_its_place: r#"[agent]
 quarantine = "1m""# =>
-r#"test.toml:2:1: agent.quarantine: is not in this version, as allocation = "dynamic" is not; leaving it out would be right
+r#"test.toml:2:1: agent.quarantine: is a key of a [[network]]; there, beside allocation = "dynamic", it would be right
     2 | quarantine = "1m"
       | ^^^^^^^^^^"#;
 

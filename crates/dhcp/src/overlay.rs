@@ -1,0 +1,100 @@
+//! What a client says of itself (options 60, 77 and 93) chooses among what the operator wrote for such clients, and nothing
+//! else: before the reply is built, and after it is decided whether there is one.
+
+use crate::code;
+use crate::glob;
+use crate::options::{Options, Value};
+use core::mem::discriminant;
+use slash32_binding::{Binding, Claim, Overlay};
+
+/// The binding as a client with the options `asked` gets it; `None`: as it is.
+pub(crate) fn overlaid(binding: &Binding, asked: Options) -> Option<Binding> {
+    let mut changed = None;
+    for overlay in binding.overlays.iter().filter(|o| fits(*o, asked)) {
+        let binding = changed.get_or_insert(*binding);
+        for setting in overlay.settings() {
+            binding.set(&setting);
+        }
+    }
+    changed
+}
+
+/// Of each kind of claim that the overlay asks for, the client makes at least one.
+fn fits(overlay: Overlay, asked: Options) -> bool {
+    let claims = overlay.claims();
+    claims.clone().all(|claim| {
+        let mut alternatives = claims
+            .clone()
+            .filter(|other| discriminant(other) == discriminant(&claim));
+        alternatives.any(|claim| makes(claim, asked))
+    })
+}
+
+fn makes(claim: Claim, asked: Options) -> bool {
+    match claim {
+        Claim::VendorClass(pattern) => {
+            let value = asked.value(code::VENDOR_CLASS).and_then(Text::of);
+            value.is_some_and(|text| glob::takes(pattern.as_bytes(), text.bytes()))
+        }
+        Claim::UserClass(pattern) => {
+            let value = asked.value(code::USER_CLASS).and_then(Text::of);
+            value.is_some_and(|text| {
+                glob::takes(pattern.as_bytes(), text.bytes())
+                    || user_classes(text.bytes())
+                        .any(|class| glob::takes(pattern.as_bytes(), class))
+            })
+        }
+        Claim::Architecture(number) => {
+            let value = asked.value(code::ARCHITECTURE).and_then(Text::of);
+            value.is_some_and(|text| {
+                let (numbers, _) = text.bytes().as_chunks();
+                numbers
+                    .iter()
+                    .any(|octets| u16::from_be_bytes(*octets) == number)
+            })
+        }
+    }
+}
+
+/// The classes in a User Class option as RFC 3004 §4 writes it: a length and that many bytes each; none in one that is
+/// written otherwise, as iPXE does.
+fn user_classes(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    while let Some((_, behind)) = split_class(rest) {
+        rest = behind;
+    }
+    let mut bytes = if rest.is_empty() { bytes } else { &[] };
+    core::iter::from_fn(move || {
+        let (class, behind) = split_class(bytes)?;
+        bytes = behind;
+        Some(class)
+    })
+}
+
+fn split_class(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first()?;
+    rest.split_at_checked(usize::from(*length))
+}
+
+/// The value of an option, its fragments joined. No class is longer than one fragment.
+struct Text {
+    bytes: [u8; 255],
+    length: usize,
+}
+
+impl Text {
+    fn of(value: Value) -> Option<Self> {
+        let mut text = Self {
+            bytes: [0; 255],
+            length: value.len(),
+        };
+        for (place, byte) in text.bytes.iter_mut().zip(value.bytes()) {
+            *place = byte;
+        }
+        (text.length <= text.bytes.len()).then_some(text)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&[])
+    }
+}
