@@ -6,108 +6,24 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 not called as it wants to be. When nobody reads stdout any more (`| head`) it is done.
 //!
-//! Invariant: no text from outside reaches a terminal with a control character in it ([`output::clean`]).
+//! # Invariants
+//!
+//! - No text from outside reaches a terminal with a control character in it ([`output::clean`]).
+//! - `watch` leaves the terminal as it was, also after a panic or a signal ([`screen::Screen`]).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod arguments;
 mod commands;
+mod filter;
 mod output;
+mod screen;
 mod table;
+mod view;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Parser, Subcommand};
-use slash32_control::{DEFAULT_SOCKET, State};
+use arguments::{Arguments, Command, MacCommand, StoreCommand};
+use clap::Parser;
 use std::future::Future;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
-
-/// Shows what the slash32 agent of this host does for its VMs
-///
-/// The agent gives every virtual machine its own /32 address, by DHCP, on a link of its own. This program asks it, over a
-/// unix socket, and changes nothing.
-#[derive(Parser)]
-#[command(name = "slash32", version, max_term_width = 100)]
-#[command(after_long_help = "Exit codes: 0 done, 1 failed, 2 not called as described here.")]
-struct Arguments {
-    /// Where the agent listens; SLASH32_SOCKET in the environment can say so too
-    #[arg(
-        long,
-        global = true,
-        value_name = "PATH",
-        env = "SLASH32_SOCKET",
-        hide_env = true,
-        default_value = DEFAULT_SOCKET
-    )]
-    socket: PathBuf,
-
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
-
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Show every VM link, one a row
-    ///
-    /// States: idle (link without a VM), unassigned (no address for it), ready (served, not acknowledged yet), bound (the VM
-    /// has its address), failed. LEASE is the time that is left.
-    List,
-
-    /// Show everything about one VM link: its lease, its counters, its recent history
-    Show {
-        /// A link, an address, a VM's name or its UUID
-        #[arg(value_name = "LINK|VM|ADDRESS")]
-        key: String,
-    },
-
-    /// Wait until a VM has its address
-    ///
-    /// The link need not exist yet. Prints the row of the link. Exits with 1 when the time is over.
-    Wait {
-        /// A link, an address, a VM's name or its UUID
-        #[arg(value_name = "LINK|VM")]
-        key: String,
-
-        /// The state to wait for; a VM that is bound has been ready
-        #[arg(long, default_value = "bound", value_parser = state_parser())]
-        state: State,
-
-        /// How long to wait, such as 500ms, 60s or 2m
-        #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = duration)]
-        timeout: Duration,
-    },
-
-    /// Print a line for everything that happens, until interrupted
-    Events,
-
-    /// Check a config without applying it
-    ///
-    /// Reads FILE and the files in conf.d beside it, as the agent does. Needs no agent.
-    Check {
-        /// The config
-        #[arg(default_value = "/etc/slash32/slash32.toml")]
-        file: PathBuf,
-    },
-
-    /// Print the version of this program and of the agent
-    Version,
-
-    /// Print a completion script for a shell
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
-
-    /// Print the man page, or write one for each command
-    Man {
-        /// Write slash32.1, slash32-list.1, ... into this folder
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
-    },
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -127,8 +43,10 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         command,
     } = arguments;
     match command {
-        Command::List => with_agent(commands::list::run(&socket, json))?,
+        Command::List { filter } => with_agent(commands::list::run(&socket, &filter, json))?,
         Command::Show { key } => with_agent(commands::show::run(&socket, &key, json))?,
+        Command::Explain { key } => with_agent(commands::explain::run(&socket, &key, json))?,
+        Command::Pools => with_agent(commands::pools::run(&socket, json))?,
         Command::Wait {
             key,
             state,
@@ -136,7 +54,23 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         } => {
             with_agent(commands::wait::run(&socket, &key, state, timeout, json))?;
         }
+        Command::Watch { filter } => with_agent(commands::watch::run(&socket, &filter, json))?,
         Command::Events => with_agent(commands::events::run(&socket, json))?,
+        Command::Bind { link, address } => {
+            with_agent(commands::bind::bind(&socket, &link, address, json))?;
+        }
+        Command::Unbind { link } => with_agent(commands::bind::unbind(&socket, &link, json))?,
+        Command::Release { key } => with_agent(commands::bind::release(&socket, &key, json))?,
+        Command::Reload { force } => with_agent(commands::reload::run(&socket, force, json))?,
+        Command::Store(StoreCommand::Export { file }) => {
+            with_agent(commands::store::export(&socket, &file))?;
+        }
+        Command::Store(StoreCommand::Import { file }) => {
+            with_agent(commands::store::import(&socket, &file, json))?;
+        }
+        Command::Mac(MacCommand::Next { network }) => {
+            with_agent(commands::mac::next(&socket, network.as_deref(), json))?;
+        }
         Command::Check { file } => return commands::check::run(&file, json),
         Command::Version => with_agent(commands::version::run(&socket, json))?,
         Command::Completions { shell } => commands::completions::run(shell)?,
@@ -150,46 +84,4 @@ fn with_agent(conversation: impl Future<Output = anyhow::Result<()>>) -> anyhow:
         .enable_all()
         .build()?
         .block_on(conversation)
-}
-
-/// The names of the states, which completions and `--help` list.
-fn state_parser() -> impl TypedValueParser<Value = State> {
-    PossibleValuesParser::new(State::ALL.map(State::name)).try_map(|name| name.parse::<State>())
-}
-
-/// `500ms`, `60s`, `2m`, `1h30m`: hours and less, not negative.
-fn duration(text: &str) -> Result<Duration, &'static str> {
-    let duration = text.parse::<jiff::SignedDuration>().ok();
-    duration
-        .and_then(|duration| duration.try_into().ok())
-        .ok_or("not a duration such as 500ms, 60s or 2m")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn a_duration_is_a_number_with_a_unit() {
-        let table = [
-            ("500ms", Some(Duration::from_millis(500))),
-            ("60s", Some(Duration::from_secs(60))),
-            ("2m", Some(Duration::from_secs(120))),
-            ("1h30m", Some(Duration::from_secs(5400))),
-            ("0s", Some(Duration::ZERO)),
-            ("60", None),
-            ("-1s", None),
-            ("1 fortnight", None),
-            ("", None),
-        ];
-        for (text, expected) in table {
-            assert_eq!(duration(text).ok(), expected, "{text:?}");
-        }
-    }
 }

@@ -31,34 +31,40 @@ pub(crate) fn columns<Row: IntoIterator<Item = String>>(
         .collect()
 }
 
-/// The table of `list`. The column REASON is there when a link has one.
+/// The columns of `list`; the last one is there when a link has a reason.
+pub(crate) const LINK_COLUMNS: [&str; 10] = [
+    "LINK", "VM", "MAC", "ADDRESS", "GATEWAY", "NETWORK", "STATE", "ROUTE", "LEASE", "REASON",
+];
+
+/// The cells of a link in [`LINK_COLUMNS`], as they come; empty where nothing is known.
+pub(crate) fn link_cells(link: &LinkRow, now: Timestamp) -> [String; LINK_COLUMNS.len()] {
+    [
+        link.link.clone(),
+        or_empty(&link.vm),
+        or_empty(&link.mac),
+        or_empty(&link.address),
+        or_empty(&link.gateway),
+        or_empty(&link.network),
+        link.state.to_string(),
+        if link.route { "yes" } else { "no" }.to_owned(),
+        link.lease
+            .as_ref()
+            .map(|lease| time_left(lease, now))
+            .unwrap_or_default(),
+        or_empty(&link.reason),
+    ]
+}
+
+/// The table of `list`.
 pub(crate) fn links(links: &[LinkRow], now: Timestamp) -> String {
     let with_reason = links.iter().any(|link| link.reason.is_some());
-    let mut header = [
-        "LINK", "VM", "MAC", "ADDRESS", "GATEWAY", "NETWORK", "STATE", "ROUTE", "LEASE",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    header.extend(with_reason.then(|| "REASON".to_owned()));
-    let rows = links.iter().map(|link| {
-        let mut cells = vec![
-            link.link.clone(),
-            or_empty(&link.vm),
-            or_empty(&link.mac),
-            or_empty(&link.address),
-            or_empty(&link.gateway),
-            or_empty(&link.network),
-            link.state.to_string(),
-            if link.route { "yes" } else { "no" }.to_owned(),
-            link.lease
-                .as_ref()
-                .map(|lease| time_left(lease, now))
-                .unwrap_or_default(),
-        ];
-        cells.extend(with_reason.then(|| or_empty(&link.reason)));
-        cells
-    });
-    columns(std::iter::once(header).chain(rows))
+    let count = LINK_COLUMNS.len() - usize::from(!with_reason);
+    let rows = links.iter().map(|link| link_cells(link, now));
+    columns(
+        std::iter::once(LINK_COLUMNS.map(str::to_owned))
+            .chain(rows)
+            .map(|cells| cells.into_iter().take(count)),
+    )
 }
 
 /// The text of a value, and nothing for none.
@@ -88,11 +94,11 @@ pub(crate) fn time_left(lease: &Lease, now: Timestamp) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use slash32_control::State;
 
-    fn row(link: &str) -> LinkRow {
+    pub(crate) fn row(link: &str) -> LinkRow {
         LinkRow {
             link: link.into(),
             ifindex: 7,

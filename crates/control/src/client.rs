@@ -1,14 +1,25 @@
+mod error;
+mod streams;
+
 use crate::fault::Fault;
 use crate::framing::{Messages, send};
-use crate::{Event, LinkDetail, LinkRow, ShowError, State, Version};
+use crate::{
+    Done, Explanation, LinkDetail, LinkRow, NextMac, PoolRow, ReloadReport, State, Version,
+};
+use error::Failure;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+pub use error::ClientError;
+pub use streams::{Events, Watch};
+use streams::{Happened, Links};
 
 /// The most bytes that an answer may have: some 100,000 links.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
@@ -16,111 +27,8 @@ const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
 /// How long an agent that is alive may take to answer, beside what it was asked to wait for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why the agent did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Nobody listens on the socket.
-    #[error(
-        "the agent does not answer at {} ({why}): is slash32-agent running? \
-         (systemctl status slash32-agent; another socket: --socket PATH or SLASH32_SOCKET)",
-        path.display()
-    )]
-    Absent {
-        /// The socket.
-        path: PathBuf,
-        /// "no such file" or "connection refused".
-        why: &'static str,
-    },
-    /// The socket may not be opened.
-    #[error("no permission to open {}: be root, or a member of the group that owns it", path.display())]
-    Denied {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// The socket cannot be used for another reason, or the connection broke.
-    #[error("cannot talk to the agent at {}", path.display())]
-    Io {
-        /// The socket.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// The agent took the connection and then said nothing.
-    #[error(
-        "the agent at {} took the call and did not answer within {} s: \
-         is it stopped or overloaded? (systemctl status slash32-agent)",
-        path.display(),
-        PATIENCE.as_secs()
-    )]
-    Silent {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// The agent closed the connection before it answered.
-    #[error(
-        "the agent closed the connection: has it been stopped? (systemctl status slash32-agent)"
-    )]
-    Closed,
-    /// The answer is not what this program expects.
-    #[error(
-        "the answer of the agent is not understood: is it of another version than this program?"
-    )]
-    NotUnderstood(#[from] serde_json::Error),
-    /// The agent does not know the call.
-    #[error("the agent refused the call ({error}): is it of another version than this program?")]
-    Refused {
-        /// The varlink name of the error.
-        error: String,
-    },
-    /// As many clients as the agent serves are connected.
-    #[error("the agent serves as many clients as it can: end one of them, or try again later")]
-    Busy,
-    /// The key does not name one link.
-    #[error(transparent)]
-    Key(#[from] ShowError),
-    /// The link did not get there in time.
-    #[error("{}", timed_out(key, *wanted, *timeout, *state, reason.as_deref()))]
-    TimedOut {
-        /// The key.
-        key: String,
-        /// The state that was waited for.
-        wanted: State,
-        /// For how long.
-        timeout: Duration,
-        /// The state that the link is in; `None` when there is no such link.
-        state: Option<State>,
-        /// Why it is in that state.
-        reason: Option<String>,
-    },
-    /// Events were lost because they were not read in time.
-    #[error(
-        "{count} events were lost because this program did not read them in time: start it again"
-    )]
-    Missed {
-        /// How many.
-        count: u64,
-    },
-}
-
-fn timed_out(
-    key: &str,
-    wanted: State,
-    timeout: Duration,
-    state: Option<State>,
-    reason: Option<&str>,
-) -> String {
-    let after = if timeout.is_zero() {
-        String::new()
-    } else {
-        format!(" after {timeout:?}")
-    };
-    let now = match (state, reason) {
-        (None, _) => "there is no such link, VM, address or UUID".to_owned(),
-        (Some(state), None) => format!("it is {state}"),
-        (Some(state), Some(reason)) => format!("it is {state} ({reason})"),
-    };
-    format!("{key} is not {wanted}{after}: {now}")
-}
+/// How long it may take to change something: a whole store is written durably, a config is applied to every link.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection to the agent. After an error other than [`ClientError::Key`] and [`ClientError::TimedOut`] it is of no
 /// further use.
@@ -139,18 +47,28 @@ struct Reply<T> {
 }
 
 #[derive(Deserialize)]
-struct Links {
-    links: Vec<LinkRow>,
-}
-
-#[derive(Deserialize)]
 struct Link<T> {
     link: T,
 }
 
 #[derive(Deserialize)]
-struct Happened {
-    event: Option<Event>,
+struct Explained {
+    explanation: Explanation,
+}
+
+#[derive(Deserialize)]
+struct Pools {
+    pools: Vec<PoolRow>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    document: String,
+}
+
+#[derive(Deserialize)]
+struct Imported {
+    done: String,
 }
 
 impl Client {
@@ -226,6 +144,77 @@ impl Client {
         }
     }
 
+    /// Why the link that `key` names gets what it gets; `key` may be an address that no VM has.
+    pub async fn explain(&mut self, key: &str) -> Result<Explanation, ClientError> {
+        let parameters = json!({ "key": key });
+        let Explained { explanation } = self.call("Explain", parameters, PATIENCE).await?;
+        Ok(explanation)
+    }
+
+    /// The use of every pool.
+    pub async fn pools(&mut self) -> Result<Vec<PoolRow>, ClientError> {
+        let Pools { pools } = self.call("Pools", json!({}), PATIENCE).await?;
+        Ok(pools)
+    }
+
+    /// Reserves `address` for the link called `link`, which need not exist yet.
+    ///
+    /// Errors: [`ClientError::Operation`] when the agent does not do it.
+    pub async fn bind(&mut self, link: &str, address: Ipv4Addr) -> Result<Done, ClientError> {
+        let parameters = json!({ "link": link, "address": address });
+        Ok(self.call("Bind", parameters, CHANGE_PATIENCE).await?)
+    }
+
+    /// Ends the reservation that [`Client::bind`] made.
+    ///
+    /// Errors: [`ClientError::Operation`] when there is none.
+    pub async fn unbind(&mut self, link: &str) -> Result<Done, ClientError> {
+        let parameters = json!({ "link": link });
+        Ok(self.call("Unbind", parameters, CHANGE_PATIENCE).await?)
+    }
+
+    /// Gives back the address that is allocated to what `key` names: a link, a VM or the address itself.
+    ///
+    /// Errors: [`ClientError::Operation`] when there is none.
+    pub async fn release(&mut self, key: &str) -> Result<Done, ClientError> {
+        let parameters = json!({ "key": key });
+        Ok(self.call("Release", parameters, CHANGE_PATIENCE).await?)
+    }
+
+    /// Applies the config as it is in its files now; with `force` also when VMs lose their address by it.
+    ///
+    /// Errors: [`ClientError::Reload`], and the running config stays in force.
+    pub async fn reload(&mut self, force: bool) -> Result<ReloadReport, ClientError> {
+        let parameters = json!({ "force": force });
+        Ok(self.call("Reload", parameters, CHANGE_PATIENCE).await?)
+    }
+
+    /// A free address of a network whose VMs carry their address in their MAC; `None` for the only such network.
+    ///
+    /// Errors: [`ClientError::Operation`] when there is none.
+    pub async fn mac_next(&mut self, network: Option<&str>) -> Result<NextMac, ClientError> {
+        let parameters = json!({ "network": network });
+        Ok(self.call("NextMac", parameters, PATIENCE).await?)
+    }
+
+    /// The whole store, as the text of a JSON document.
+    ///
+    /// Errors: [`ClientError::Operation`] when the store cannot be read.
+    pub async fn export(&mut self) -> Result<String, ClientError> {
+        let Document { document } = self.call("Export", json!({}), CHANGE_PATIENCE).await?;
+        Ok(document)
+    }
+
+    /// Replaces the whole store by `document`, the text that [`Client::export`] gave; returns what was done, in a sentence.
+    ///
+    /// Errors: [`ClientError::Operation`], and the store is as it was; [`ClientError::TooLong`] for a document that this user
+    /// may not send.
+    pub async fn import(&mut self, document: &str) -> Result<String, ClientError> {
+        let parameters = json!({ "document": document });
+        let Imported { done } = self.call("Import", parameters, CHANGE_PATIENCE).await?;
+        Ok(done)
+    }
+
     /// The agent's version.
     pub async fn version(&mut self) -> Result<Version, ClientError> {
         Ok(self.call("Version", json!({}), PATIENCE).await?)
@@ -239,6 +228,17 @@ impl Client {
         Ok(Events {
             client: self,
             next,
+            more: first.continues,
+        })
+    }
+
+    /// Every link, now and after each change.
+    pub async fn watch(mut self) -> Result<Watch, ClientError> {
+        self.send("Watch", json!({}), true).await?;
+        let first: Reply<Links> = self.receive(PATIENCE).await?;
+        Ok(Watch {
+            client: self,
+            next: Some(first.parameters.links),
             more: first.continues,
         })
     }
@@ -267,21 +267,23 @@ impl Client {
         match tokio::time::timeout(PATIENCE, send(&mut self.calls, &call)).await {
             Ok(Ok(())) => Ok(()),
             // An agent that turns us away says why before it closes.
-            Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Ok(Err(error))
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                ) =>
+            {
+                Ok(())
+            }
             Ok(Err(source)) => Err(self.broken(source)),
-            Err(_) => Err(ClientError::Silent {
-                path: self.path.clone(),
-            }),
+            Err(_) => Err(self.silent(PATIENCE)),
         }
     }
 
     async fn receive<T: DeserializeOwned>(&mut self, patience: Duration) -> Result<T, Failure> {
         match tokio::time::timeout(patience, self.reply()).await {
             Ok(reply) => reply,
-            Err(_) => Err(ClientError::Silent {
-                path: self.path.clone(),
-            }
-            .into()),
+            Err(_) => Err(self.silent(patience).into()),
         }
     }
 
@@ -301,8 +303,15 @@ impl Client {
         };
         Err(match serde_json::from_value(reply) {
             Ok(fault) => Failure::Fault(fault),
-            Err(_) => ClientError::Refused { error }.into(),
+            Err(_) => ClientError::NotAccepted { error }.into(),
         })
+    }
+
+    fn silent(&self, patience: Duration) -> ClientError {
+        ClientError::Silent {
+            path: self.path.clone(),
+            patience,
+        }
     }
 
     fn broken(&self, source: io::Error) -> ClientError {
@@ -312,62 +321,6 @@ impl Client {
                 path: self.path.clone(),
                 source,
             },
-        }
-    }
-}
-
-/// An error reply, or another reason why there is no reply.
-enum Failure {
-    Fault(Fault),
-    Other(ClientError),
-}
-
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl From<Failure> for ClientError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Other(error) => error,
-            Failure::Fault(Fault::NotFound { key }) => ShowError::NotFound { key }.into(),
-            Failure::Fault(Fault::Ambiguous { key, links }) => {
-                ShowError::Ambiguous { key, links }.into()
-            }
-            Failure::Fault(Fault::Missed { count }) => Self::Missed { count },
-            Failure::Fault(Fault::Busy {}) => Self::Busy,
-            Failure::Fault(fault) => Self::Refused {
-                error: fault.name(),
-            },
-        }
-    }
-}
-
-/// The agent's events, in their order.
-#[derive(Debug)]
-pub struct Events {
-    client: Client,
-    next: Option<Event>,
-    more: bool,
-}
-
-impl Events {
-    /// The next event; `None` when the agent has ended the stream because it stops.
-    ///
-    /// Errors: [`ClientError::Missed`], and those of a broken connection.
-    pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
-        loop {
-            if let Some(event) = self.next.take() {
-                return Ok(Some(event));
-            }
-            if !self.more {
-                return Ok(None);
-            }
-            let reply: Reply<Happened> = self.client.reply().await?;
-            self.next = reply.parameters.event;
-            self.more = reply.continues;
         }
     }
 }

@@ -1,4 +1,4 @@
-use crate::{ShowError, State};
+use crate::{LinkRow, Refused, ReloadError, ShowError, State};
 use serde::{Deserialize, Serialize};
 
 /// Every error that a reply can carry, by its name on the wire.
@@ -27,6 +27,14 @@ pub(crate) enum Fault {
     },
     #[serde(rename = "io.slash32.Agent.Missed")]
     Missed { count: u64 },
+    #[serde(rename = "io.slash32.Agent.Refused")]
+    Refused { reason: String },
+    #[serde(rename = "io.slash32.Agent.ConfigRejected")]
+    ConfigRejected { text: String },
+    #[serde(rename = "io.slash32.Agent.WouldLose")]
+    WouldLose { links: Vec<LinkRow> },
+    #[serde(rename = "io.slash32.Agent.TooLong")]
+    TooLong { limit: usize },
     #[serde(rename = "io.slash32.Agent.Busy")]
     Busy {},
 }
@@ -50,6 +58,22 @@ impl From<ShowError> for Fault {
         match error {
             ShowError::NotFound { key } => Self::NotFound { key },
             ShowError::Ambiguous { key, links } => Self::Ambiguous { key, links },
+        }
+    }
+}
+
+impl From<Refused> for Fault {
+    fn from(Refused { reason }: Refused) -> Self {
+        Self::Refused { reason }
+    }
+}
+
+impl From<ReloadError> for Fault {
+    fn from(error: ReloadError) -> Self {
+        match error {
+            ReloadError::Config { text } => Self::ConfigRejected { text },
+            ReloadError::WouldLose { links } => Self::WouldLose { links },
+            ReloadError::Refused(refused) => refused.into(),
         }
     }
 }

@@ -1,4 +1,5 @@
-use crate::{Arguments, output};
+use crate::arguments::Arguments;
+use crate::output;
 use clap::CommandFactory;
 use clap_complete::Shell;
 

@@ -1,10 +1,11 @@
+use crate::filter::Filter;
 use crate::{output, table};
 use jiff::Timestamp;
 use slash32_control::Client;
 use std::path::Path;
 
-pub(crate) async fn run(socket: &Path, as_json: bool) -> anyhow::Result<()> {
-    let links = Client::connect(socket).await?.list().await?;
+pub(crate) async fn run(socket: &Path, filter: &Filter, as_json: bool) -> anyhow::Result<()> {
+    let links = filter.apply(Client::connect(socket).await?.list().await?);
     if as_json {
         output::print_json(&links)?;
     } else {

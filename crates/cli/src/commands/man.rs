@@ -1,4 +1,5 @@
-use crate::{Arguments, output};
+use crate::arguments::Arguments;
+use crate::output;
 use anyhow::Context;
 use clap::CommandFactory;
 use clap_mangen::Man;
@@ -19,12 +20,13 @@ pub(crate) fn run(folder: Option<&Path>) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write man pages to {}", folder.display()))
 }
 
-fn write(program: &clap::Command, folder: &Path) -> io::Result<()> {
+/// The page of `command`, and those of its own commands.
+fn write(command: &clap::Command, folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    for command in std::iter::once(program).chain(program.get_subcommands()) {
-        page(command.clone()).generate_to(folder)?;
-    }
-    Ok(())
+    page(command.clone()).generate_to(folder)?;
+    command
+        .get_subcommands()
+        .try_for_each(|command| write(command, folder))
 }
 
 fn page(command: clap::Command) -> Man {

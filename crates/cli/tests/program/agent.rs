@@ -1,12 +1,15 @@
 //! An agent in a thread of its own.
 
 use slash32_control::{
-    Event, EventKind, HistoryEntry, Lease, LinkDetail, LinkRow, Operator, PROTOCOL, Port,
-    Responder, ShowError, State, Version, resolve, serve,
+    Done, Event, EventKind, ExplainedAddress, ExplainedNetwork, ExplainedOption, Explanation,
+    HistoryEntry, Lease, LinkDetail, LinkRow, NextMac, Operator, OverriddenOption, PROTOCOL,
+    PoolRow, Port, Refused, ReloadError, ReloadReport, Responder, ShowError, State, Version,
+    resolve, serve,
 };
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::UnixListener;
@@ -21,7 +24,8 @@ pub struct Agent {
 }
 
 struct Snapshot {
-    rows: Vec<LinkRow>,
+    rows: Mutex<Vec<LinkRow>>,
+    store: Mutex<String>,
     changes: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
 }
@@ -40,7 +44,8 @@ impl Agent {
         listener.set_nonblocking(true).unwrap();
         let (stop, stopped) = oneshot::channel();
         let snapshot = Arc::new(Snapshot {
-            rows,
+            rows: Mutex::new(rows),
+            store: Mutex::new("{\n  \"slash32-store\": 1\n}\n".into()),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(16),
         });
@@ -69,6 +74,17 @@ impl Agent {
     pub fn path(&self) -> &Path {
         assert!(self.folder.path().exists());
         &self.path
+    }
+
+    /// Has these links from now on.
+    pub fn publish(&self, rows: Vec<LinkRow>) {
+        *self.snapshot.rows.lock().unwrap() = rows;
+        self.snapshot.changes.send_modify(|tick| *tick += 1);
+    }
+
+    /// What was imported last.
+    pub fn store(&self) -> String {
+        self.snapshot.store.lock().unwrap().clone()
     }
 
     /// Returns when `count` clients listen for events.
@@ -106,12 +122,12 @@ impl Drop for Agent {
 
 impl Operator for Snapshot {
     fn list(&self) -> Vec<LinkRow> {
-        self.rows.clone()
+        self.rows.lock().unwrap().clone()
     }
 
     async fn show(&self, key: &str) -> Result<LinkDetail, ShowError> {
         Ok(LinkDetail {
-            row: resolve(&self.rows, key)?.clone(),
+            row: resolve(&self.list(), key)?.clone(),
             ports: vec![Port {
                 name: "vnet3".into(),
                 carrier: true,
@@ -138,6 +154,163 @@ impl Operator for Snapshot {
             version: "1.2.3".into(),
             protocol: PROTOCOL,
         }
+    }
+
+    async fn explain(&self, key: &str) -> Result<Explanation, ShowError> {
+        if key == "203.0.113.99" {
+            return Ok(unexplained());
+        }
+        resolve(&self.list(), key).map(|row| explained(&row.link))
+    }
+
+    async fn pools(&self) -> Vec<PoolRow> {
+        vec![pool()]
+    }
+
+    async fn bind(&self, link: &str, address: Ipv4Addr) -> Result<Done, Refused> {
+        if !address.is_documentation() {
+            let reason = format!("{address} is in no subnet of the network public");
+            return Err(Refused { reason });
+        }
+        Ok(Done {
+            done: format!("{address} is reserved for {link}"),
+            link: resolve(&self.list(), link).ok().cloned(),
+        })
+    }
+
+    async fn unbind(&self, link: &str) -> Result<Done, Refused> {
+        Err(Refused {
+            reason: format!("nothing is bound to {link}"),
+        })
+    }
+
+    async fn release(&self, key: &str) -> Result<Done, Refused> {
+        let row = resolve(&self.list(), key)?.clone();
+        Ok(Done {
+            done: format!("{key} gave its address back"),
+            link: Some(row),
+        })
+    }
+
+    /// Takes the address of every bound link; the config is wrong while there is no link at all.
+    async fn reload(&self, force: bool) -> Result<ReloadReport, ReloadError> {
+        let mut links = self.list();
+        if links.is_empty() {
+            let text = "slash32.toml:1:1: unknown key \u{1b}[2J\n  limks = 1\n  ^\n".into();
+            return Err(ReloadError::Config { text });
+        }
+        links.retain(|link| link.state == State::Bound);
+        if links.is_empty() {
+            return Ok(ReloadReport {
+                changed: Vec::new(),
+                lost: Vec::new(),
+            });
+        }
+        if !force {
+            return Err(ReloadError::WouldLose { links });
+        }
+        Ok(ReloadReport {
+            changed: vec!["the network public is gone".into()],
+            lost: links,
+        })
+    }
+
+    async fn mac_next(&self, network: Option<&str>) -> Result<NextMac, Refused> {
+        match network {
+            None | Some("ci") => Ok(NextMac {
+                mac: "52:54:cb:00:71:09".into(),
+                address: "203.0.113.9".parse().unwrap(),
+            }),
+            Some(name) => Err(Refused {
+                reason: format!("there is no network {name}"),
+            }),
+        }
+    }
+
+    async fn export(&self) -> Result<String, Refused> {
+        Ok(self.store.lock().unwrap().clone())
+    }
+
+    async fn import(&self, document: String) -> Result<String, Refused> {
+        if !document.starts_with('{') {
+            return Err(Refused {
+                reason: "the document is no JSON object".into(),
+            });
+        }
+        *self.store.lock().unwrap() = document;
+        Ok("the store has 2 allocations".into())
+    }
+}
+
+pub fn pool() -> PoolRow {
+    PoolRow {
+        network: "public".into(),
+        subnet: "203.0.113.0/24".into(),
+        pool: "203.0.113.10-203.0.113.99".into(),
+        total: 90,
+        used: 40,
+        free: 45,
+        reserved: 2,
+        set_aside: 1,
+        quarantined: 2,
+    }
+}
+
+/// All is well, and one option is overridden.
+pub fn explained(link: &str) -> Explanation {
+    let option = |key: &str, value: &str, scope: &str, line: u32| ExplainedOption {
+        key: key.into(),
+        value: value.into(),
+        scope: scope.into(),
+        origin: (line > 0).then(|| format!("/etc/slash32/slash32.toml:{line}")),
+        overrides: Vec::new(),
+    };
+    let overrides = vec![OverriddenOption {
+        value: "24h".into(),
+        scope: "global".into(),
+        origin: Some("/etc/slash32/slash32.toml:9".into()),
+    }];
+    Explanation {
+        link: Some(link.into()),
+        network: ExplainedNetwork {
+            name: Some("public".into()),
+            why: "\"virbr*\" matches the link".into(),
+            origin: Some("/etc/slash32/slash32.toml:21".into()),
+        },
+        address: ExplainedAddress {
+            value: Some("203.0.113.7".parse().unwrap()),
+            why: "it is reserved for the link".into(),
+            origin: Some("/etc/slash32/slash32.toml:31".into()),
+        },
+        options: vec![
+            ExplainedOption {
+                overrides,
+                ..option("lease-time", "12h", "network", 24)
+            },
+            option("dns", "9.9.9.9, 149.112.112.112", "global", 10),
+            option("mtu", "1500", "default", 0),
+        ],
+        refused: None,
+        notes: Vec::new(),
+    }
+}
+
+/// Of an address that no VM has.
+pub fn unexplained() -> Explanation {
+    Explanation {
+        link: None,
+        address: ExplainedAddress {
+            value: Some("203.0.113.99".parse().unwrap()),
+            why: "no VM has it".into(),
+            origin: None,
+        },
+        options: Vec::new(),
+        refused: Some("another host announces it".into()),
+        notes: vec![
+            "it is in the pool 203.0.113.10-203.0.113.99".into(),
+            "it is set aside since 2026-11-22T10:00:00Z".into(),
+        ],
+        ..explained("")
     }
 }
 

@@ -3,7 +3,9 @@
 
 mod agent;
 mod commands;
+mod operations;
 mod pages;
+mod terminal;
 mod trouble;
 
 use assert_cmd::Command;

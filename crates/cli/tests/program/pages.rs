@@ -6,16 +6,28 @@ use std::fs;
 use std::path::Path;
 
 const NOWHERE: &str = "/nonexistent/agent.sock";
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 17] = [
     "list",
     "show",
+    "explain",
+    "pools",
     "wait",
+    "watch",
     "events",
+    "bind",
+    "unbind",
+    "release",
     "check",
+    "reload",
+    "store",
+    "mac",
     "version",
     "completions",
     "man",
 ];
+
+/// Commands of commands.
+const SUBCOMMANDS: [&str; 3] = ["store-export", "store-import", "mac-next"];
 
 #[test]
 fn completions_of_every_shell_know_every_command() {
@@ -49,6 +61,7 @@ fn man_writes_a_page_a_command() {
     names.sort();
     let mut expected: Vec<String> = COMMANDS
         .iter()
+        .chain(&SUBCOMMANDS)
         .map(|command| format!("slash32-{command}.1"))
         .collect();
     expected.push("slash32.1".to_owned());

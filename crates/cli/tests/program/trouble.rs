@@ -26,7 +26,24 @@ fn an_agent_that_is_not_there_is_one_sentence_with_what_to_do() {
             socket.display()
         )
     };
-    for command in ["list", "list --json", "show web1", "wait web1", "events"] {
+    let commands = [
+        "list",
+        "list --json",
+        "show web1",
+        "explain web1",
+        "pools",
+        "wait web1",
+        "watch --json",
+        "events",
+        "bind virbr1 203.0.113.7",
+        "unbind virbr1",
+        "release virbr1",
+        "reload",
+        "store export",
+        "store import /dev/null",
+        "mac next",
+    ];
+    for command in commands {
         fails(&socket, command, &sentence("no such file"));
     }
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
@@ -83,6 +100,12 @@ fn a_wrong_call_exits_with_2() {
         "wait web1 --state up",
         "wait web1 --timeout 60",
         "wait web1 --timeout -1s",
+        "list --state up",
+        "bind virbr1",
+        "bind virbr1 203.0.113.256",
+        "store",
+        "store import",
+        "mac",
         "completions tcl",
     ] {
         let assert = slash32(nowhere, arguments).assert().code(2).stdout("");

@@ -2,25 +2,8 @@
 
 use crate::MINUTE;
 use crate::fake::FakeAgent;
-use slash32_control::{CALL_LIMIT, CLIENT_LIMIT, Client, ClientError, ShowError};
+use slash32_control::{CLIENT_LIMIT, Client, ClientError};
 use std::time::Instant;
-
-#[tokio::test]
-async fn a_call_may_be_as_long_as_the_limit_and_no_longer() {
-    let agent = FakeAgent::start(Vec::new());
-    let frame = r#"{"method":"io.slash32.Agent.Show","parameters":{"key":""}}"#.len();
-    let mut client = Client::connect(agent.path()).await.unwrap();
-    let longest = "k".repeat(CALL_LIMIT - frame);
-    assert!(matches!(
-        client.show(&longest).await,
-        Err(ClientError::Key(ShowError::NotFound { .. }))
-    ));
-    let too_long = "k".repeat(CALL_LIMIT - frame + 1);
-    assert!(matches!(
-        client.show(&too_long).await,
-        Err(ClientError::Closed)
-    ));
-}
 
 #[tokio::test]
 async fn idle_clients_are_kept_and_one_too_many_is_told_so() {

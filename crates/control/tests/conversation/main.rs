@@ -4,6 +4,8 @@
 mod fake;
 mod limits;
 mod methods;
+mod operations;
+mod watch;
 mod wire;
 
 use std::time::Duration;

@@ -108,6 +108,22 @@ async fn a_bad_call_gets_the_error_that_varlink_has_for_it() {
             fault("org.varlink.service.ExpectedMore", json!({})),
         ),
         (
+            json!({ "method": "io.slash32.Agent.Watch" }),
+            fault("org.varlink.service.ExpectedMore", json!({})),
+        ),
+        (
+            json!({ "method": "io.slash32.Agent.Bind", "parameters": { "link": "a", "address": "203.0.113.256" } }),
+            invalid("address"),
+        ),
+        (
+            json!({ "method": "io.slash32.Agent.Reload", "parameters": { "force": "yes" } }),
+            invalid("force"),
+        ),
+        (
+            json!({ "method": "io.slash32.Agent.NextMac", "parameters": { "network": 7 } }),
+            invalid("network"),
+        ),
+        (
             json!({ "method": "io.slash32.Agent.List", "upgrade": true }),
             fault(
                 "org.varlink.service.MethodNotImplemented",
@@ -172,7 +188,7 @@ async fn what_is_no_call_closes_the_connection_of_its_sender_only() {
         b"{\"method\":7}\0",
         b"\xff\xfe\0",
         &nested,
-        &[b'x'; 1024 * 1024],
+        &[vec![b'x'; 1024 * 1024], vec![0]].concat(),
     ];
     for junk in table {
         let mut stream = UnixStream::connect(agent.path()).await.unwrap();
@@ -228,6 +244,14 @@ fn the_description_names_exactly_the_keys_that_are_sent() {
     assert_eq!(keys("LinkDetail"), sent(json!(detail)));
     assert_eq!(keys("Port"), sent(json!(detail.ports[0])));
     assert_eq!(keys("HistoryEntry"), sent(json!(detail.history[0])));
+    assert_eq!(keys("Pool"), sent(json!(fake::pool())));
+    let explanation = fake::explanation(None, std::net::Ipv4Addr::LOCALHOST);
+    let option = &explanation.options[0];
+    assert_eq!(keys("Explanation"), sent(json!(explanation)));
+    assert_eq!(keys("ExplainedNetwork"), sent(json!(explanation.network)));
+    assert_eq!(keys("ExplainedAddress"), sent(json!(explanation.address)));
+    assert_eq!(keys("ExplainedOption"), sent(json!(option)));
+    assert_eq!(keys("OverriddenOption"), sent(json!(option.overrides[0])));
     assert_eq!(keys("Event"), sent(json!(fake::event(EventKind::Bound))));
     let states = description
         .custom_types()

@@ -1,0 +1,247 @@
+//! The command line.
+
+use crate::filter::Filter;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand};
+use slash32_control::{DEFAULT_SOCKET, State};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const DEFAULT_CONFIG: &str = "/etc/slash32/slash32.toml";
+
+/// Shows what the slash32 agent of this host does for its VMs, and tells it what to do
+///
+/// The agent gives every virtual machine its own /32 address, by DHCP, on a link of its own. This program asks it, over a
+/// unix socket.
+#[derive(Parser)]
+#[command(name = "slash32", version, max_term_width = 100)]
+#[command(after_long_help = "Exit codes: 0 done, 1 failed, 2 not called as described here.")]
+pub(crate) struct Arguments {
+    /// Where the agent listens; SLASH32_SOCKET in the environment can say so too
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "SLASH32_SOCKET",
+        hide_env = true,
+        default_value = DEFAULT_SOCKET
+    )]
+    pub(crate) socket: PathBuf,
+
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Show every VM link, one a row
+    ///
+    /// States: idle (link without a VM), unassigned (no address for it), ready (served, not acknowledged yet), bound (the VM
+    /// has its address), failed. LEASE is the time that is left.
+    List {
+        #[command(flatten)]
+        filter: Filter,
+    },
+
+    /// Show everything about one VM link: its lease, its counters, its recent history
+    Show {
+        /// A link, an address, a VM's name or its UUID
+        #[arg(value_name = "LINK|VM|ADDRESS")]
+        key: String,
+    },
+
+    /// Tell why a VM gets what it gets, or who could have an address
+    ///
+    /// Names the network, the address and every option, and for each the scope and the line of the config that decided, and
+    /// what was overridden. For an address that no VM has, tells which pool it is in, who could have it, or why it is set
+    /// aside.
+    Explain {
+        /// A link, an address, a VM's name or its UUID
+        #[arg(value_name = "LINK|VM|ADDRESS")]
+        key: String,
+    },
+
+    /// Show the use of every pool of addresses
+    ///
+    /// RESERVED addresses are kept for a reservation, those SET ASIDE are another host's, and those in QUARANTINE were given
+    /// back and are not to be had yet.
+    Pools,
+
+    /// Wait until a VM has its address
+    ///
+    /// The link need not exist yet. Prints the row of the link. Exits with 1 when the time is over.
+    Wait {
+        /// A link, an address, a VM's name or its UUID
+        #[arg(value_name = "LINK|VM")]
+        key: String,
+
+        /// The state to wait for; a VM that is bound has been ready
+        #[arg(long, default_value = "bound", value_parser = state_parser())]
+        state: State,
+
+        /// How long to wait, such as 500ms, 60s or 2m
+        #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = duration)]
+        timeout: Duration,
+    },
+
+    /// Show every VM link, live, until q or Esc is pressed
+    ///
+    /// The arrows, PageUp, PageDown, Home and End scroll; s sorts by the next column. Columns that do not fit are left out.
+    /// With --json, prints the array of `list` on a line of its own after each change, and needs no terminal.
+    Watch {
+        #[command(flatten)]
+        filter: Filter,
+    },
+
+    /// Print a line for everything that happens, until interrupted
+    Events,
+
+    /// Reserve an address for a link
+    ///
+    /// The reservation is kept in the agent's store, until `unbind`; a reservation in the config outdoes it. The link need
+    /// not exist yet. A VM that has another address gets the new one at its next renewal.
+    Bind {
+        /// The link
+        link: String,
+
+        /// The address, in a subnet of the link's network
+        address: Ipv4Addr,
+    },
+
+    /// End the reservation that `bind` made for a link
+    Unbind {
+        /// The link
+        link: String,
+    },
+
+    /// Give an allocated address back, so that another VM can have it
+    ///
+    /// For the address of a VM that will not come back. A VM that is there is given an address again, maybe another one.
+    Release {
+        /// A link, an address, a VM's name or its UUID
+        #[arg(value_name = "LINK|VM|ADDRESS")]
+        key: String,
+    },
+
+    /// Check a config without applying it
+    ///
+    /// Reads FILE and the files in conf.d beside it, as the agent does. Needs no agent.
+    Check {
+        /// The config
+        #[arg(default_value = DEFAULT_CONFIG)]
+        file: PathBuf,
+    },
+
+    /// Apply the config as it is in its files now
+    ///
+    /// A config with errors is not applied, and the running one stays in force; so it does when a VM would lose its address,
+    /// which has to be forced. Prints what is different.
+    Reload {
+        /// Apply it even when VMs lose their address
+        #[arg(long)]
+        force: bool,
+    },
+
+    /// Save or restore the agent's store: who holds which address
+    #[command(subcommand)]
+    Store(StoreCommand),
+
+    /// The scheme that carries a VM's address in its MAC address
+    #[command(subcommand)]
+    Mac(MacCommand),
+
+    /// Print the version of this program and of the agent
+    Version,
+
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+
+    /// Print the man page, or write one for each command
+    Man {
+        /// Write slash32.1, slash32-list.1, ... into this folder
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Write the whole store as a JSON document
+    ///
+    /// FILE appears whole or not at all, and only its owner can read it.
+    Export {
+        /// The file to write, which is replaced; - is the standard output
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+
+    /// Replace the whole store by a document that `export` wrote
+    ///
+    /// A document with an error changes nothing. Only root, and the user that the agent runs as, may send a large one.
+    Import {
+        /// The file to read; - is the standard input
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum MacCommand {
+    /// Print a free address and the MAC address to give to a VM, so that the VM gets that address
+    ///
+    /// Nothing keeps the address until the VM is there.
+    Next {
+        /// The network; needed when several carry addresses in MACs
+        #[arg(long, value_name = "NAME")]
+        network: Option<String>,
+    },
+}
+
+/// The names of the states, which completions and `--help` list.
+pub(crate) fn state_parser() -> impl TypedValueParser<Value = State> {
+    PossibleValuesParser::new(State::ALL.map(State::name)).try_map(|name| name.parse::<State>())
+}
+
+/// `500ms`, `60s`, `2m`, `1h30m`: hours and less, not negative.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let duration = text.parse::<jiff::SignedDuration>().ok();
+    duration
+        .and_then(|duration| duration.try_into().ok())
+        .ok_or("not a duration such as 500ms, 60s or 2m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_duration_is_a_number_with_a_unit() {
+        let table = [
+            ("500ms", Some(Duration::from_millis(500))),
+            ("60s", Some(Duration::from_secs(60))),
+            ("2m", Some(Duration::from_secs(120))),
+            ("1h30m", Some(Duration::from_secs(5400))),
+            ("0s", Some(Duration::ZERO)),
+            ("60", None),
+            ("-1s", None),
+            ("1 fortnight", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(duration(text).ok(), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+use crate::filter::Filter;
+use crate::output;
+use crate::screen::Screen;
+use crate::view::View;
+use anyhow::{Context, bail};
+use crossterm::event::{Event, EventStream};
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use slash32_control::{Client, Watch};
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The time that is left of a lease is shown to the second.
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(socket: &Path, filter: &Filter, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        return lines(Client::connect(socket).await?.watch().await?, filter).await;
+    }
+    if !std::io::stdout().is_terminal() {
+        bail!(
+            "`slash32 watch` draws on a terminal, and its output is none: \
+             use `slash32 events` for a line an event, or `slash32 list`"
+        );
+    }
+    // Whatever is wrong with the agent is said before the screen is taken.
+    let watch = Client::connect(socket).await?.watch().await?;
+    let mut screen = Screen::enter().context("cannot draw on this terminal")?;
+    draw(watch, filter, &mut screen).await
+}
+
+/// Prints a line of JSON for each list.
+async fn lines(mut watch: Watch, filter: &Filter) -> anyhow::Result<()> {
+    while let Some(links) = watch.next().await? {
+        let line = serde_json::to_string(&filter.apply(links))?;
+        output::print(&format!("{line}\n"))?;
+    }
+    bail!("the agent has stopped")
+}
+
+/// Draws until somebody wants it to end.
+async fn draw(mut watch: Watch, filter: &Filter, screen: &mut Screen) -> anyhow::Result<()> {
+    let mut view = View::default();
+    let mut keys = EventStream::new();
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            links = watch.next() => match links? {
+                Some(links) => view.show(filter.apply(links)),
+                None => bail!("the agent has stopped"),
+            },
+            key = keys.next() => match key {
+                Some(Ok(Event::Key(key))) => if let ControlFlow::Break(()) = view.press(key) {
+                    return Ok(());
+                },
+                // A new size shows in the next drawing.
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error).context("cannot read from this terminal"),
+                None => return Ok(()),
+            },
+            () = tokio::time::sleep(SECOND) => {}
+            _ = interrupted.recv() => return Ok(()),
+            _ = terminated.recv() => return Ok(()),
+            _ = hung_up.recv() => return Ok(()),
+        }
+        screen.draw(|frame| view.draw(frame, Timestamp::now()))?;
+    }
+}
