@@ -7,21 +7,27 @@
 
 mod adopt;
 mod apply;
+mod conflict;
 mod decide;
 mod events;
+mod operate;
+mod reload;
 
 use crate::kernel::{Change, Kernel};
 use crate::link::LinkTable;
 use crate::plan::{Desired, Observed, ObservedLink, ObservedResponder, Step, plan};
-use crate::publish::{Published, Request, Shown};
+use crate::operator::Request;
+use crate::probe::Probes;
+use crate::publish::{Published, Shown};
 use crate::responders::{FromResponder, Responders};
-use crate::route::HostRoute;
-use crate::vm::VmLink;
+use crate::route::{ForeignRoute, HostRoute};
+use crate::vm::{Condition, VmLink};
 use jiff::Timestamp;
 use slash32_binding::Prefix;
 use slash32_control::LinkDetail;
-use slash32_policy::{Allocations, Config};
-use slash32_store::{Change as Record, Lease, Store};
+use slash32_policy::{Allocations, Config, Held};
+use slash32_store::{Change as Record, Lease, Records, Store};
+use std::net::Ipv4Addr;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,8 +58,16 @@ pub(crate) struct Reconciler {
     unsaved_leases: BTreeMap<String, Lease>,
     save_leases_at: Option<Instant>,
 
+    /// Why the store cannot be read, if so: then running responders are left alone.
+    blind: Option<String>,
+    left_alone: BTreeSet<u32>,
     table: LinkTable,
     routes: BTreeSet<HostRoute>,
+    /// Somebody else's routes to single addresses of our subnets.
+    foreign: BTreeMap<Ipv4Addr, BTreeSet<ForeignRoute>>,
+    probes: Probes,
+    /// When a quarantine, or the time that an address is set aside, is over.
+    sweep_at: Option<Instant>,
     /// The kernel may have flushed routes without a word.
     routes_stale: bool,
     responders: Responders,
@@ -80,6 +94,8 @@ pub(crate) struct Parts {
     pub(crate) boot: String,
     pub(crate) kernel: Kernel,
     pub(crate) store: Box<dyn Store>,
+    /// Why the store cannot be read, if so.
+    pub(crate) blind: Option<String>,
     pub(crate) responders: Responders,
     pub(crate) published: Arc<Published>,
     pub(crate) inbox: mpsc::Receiver<FromResponder>,
@@ -91,15 +107,7 @@ impl Reconciler {
     /// Loads the store, dumps the kernel, adopts the responders that are there, and makes the first pass.
     pub(crate) async fn start(parts: Parts) -> anyhow::Result<Self> {
         let records = parts.store.load()?;
-        let held = records
-            .allocations
-            .into_iter()
-            .map(|a| slash32_policy::Held {
-                network: a.network,
-                identity: a.identity,
-                address: a.address,
-            });
-        let allocations = Allocations::new(&parts.config, held);
+        let allocations = allocations(&parts.config, &parts.boot, &records);
         let mut reconciler = Self {
             config_file: parts.config_file,
             config: Arc::new(parts.config),
@@ -115,8 +123,13 @@ impl Reconciler {
             unsaved: Vec::new(),
             unsaved_leases: BTreeMap::new(),
             save_leases_at: None,
+            blind: parts.blind,
+            left_alone: BTreeSet::new(),
             table: LinkTable::default(),
             routes: BTreeSet::new(),
+            foreign: BTreeMap::new(),
+            probes: Probes::new(),
+            sweep_at: None,
             routes_stale: false,
             responders: parts.responders,
             given: BTreeMap::new(),
@@ -132,6 +145,7 @@ impl Reconciler {
         };
         reconciler.dump().await?;
         reconciler.adopt(records.attachments).await?;
+        reconciler.judge_conflicts();
         reconciler.pass().await;
         Ok(reconciler)
     }
@@ -149,8 +163,9 @@ impl Reconciler {
                         self.notice(change);
                     }
                 }
-                Some(request) = self.requests.recv() => self.obey(request),
-                Some(()) = reload.recv() => self.reload(),
+                Some(request) = self.requests.recv() => self.obey(request).await,
+                Some(probed) = self.probes.next() => self.take_probe(probed),
+                Some(()) = reload.recv() => self.reload_on_signal(),
                 () = tokio::time::sleep_until(deadline) => self.tick().await,
             }
             self.pass().await;
@@ -166,6 +181,7 @@ impl Reconciler {
         let others = [
             retries,
             self.save_leases_at,
+            self.sweep_at,
             self.responders.next_deadline(),
         ];
         others
@@ -192,6 +208,10 @@ impl Reconciler {
         if self.save_leases_at.is_some_and(|at| at <= now) {
             self.save().await;
         }
+        if self.sweep_at.is_some_and(|at| at <= now) {
+            self.sweep();
+            self.save().await;
+        }
     }
 
     /// Reads everything from the kernel anew, and marks every link dirty.
@@ -200,6 +220,8 @@ impl Reconciler {
         let links = self.kernel.links().await?;
         let addresses = self.kernel.addresses(protocol).await?;
         let routes = self.kernel.routes(protocol, table).await?;
+        let foreign = self.kernel.foreign_routes(protocol).await?;
+        self.replace_foreign(foreign);
         self.dirty.extend(self.table.replace(links, &addresses));
         self.dirty
             .extend(self.table.iter().map(|link| link.ifindex));
@@ -220,7 +242,8 @@ impl Reconciler {
         if self.routes_stale {
             self.dump_routes().await;
         }
-        let scope = std::mem::take(&mut self.dirty);
+        let mut scope = std::mem::take(&mut self.dirty);
+        scope.retain(|ifindex| !self.left_alone.contains(ifindex));
         if scope
             .iter()
             .any(|ifindex| self.table.get(*ifindex).is_none())
@@ -251,6 +274,7 @@ impl Reconciler {
                 desired.links.insert(*ifindex, link);
             }
         }
+        self.sweep();
         let durable = self.save().await;
         let mut steps = plan(&desired, &self.observe(scope));
         if !durable {
@@ -305,7 +329,9 @@ impl Reconciler {
                     network: held.network,
                     identity: held.identity,
                     address: held.address,
-                }),
+                        boot: held.boot,
+                        since: Some(Timestamp::now().as_second()),
+                    }),
                 None => Record::RemoveAllocation {
                     identity: change.identity,
                 },
@@ -321,6 +347,10 @@ impl Reconciler {
         }
         if self.unsaved.is_empty() {
             return true;
+        }
+        if self.unsaved.iter().any(frees_an_address) {
+            let lacking = |vm: &&VmLink| matches!(vm.condition, Condition::Unassigned(_));
+            self.dirty.extend(self.vms.values().filter(lacking).map(|vm| vm.ifindex));
         }
         let records = std::mem::take(&mut self.unsaved);
         let store = Arc::clone(&self.store);
@@ -397,54 +427,34 @@ impl Reconciler {
         })
     }
 
-    fn obey(&mut self, request: Request) {
-        match request {
-            Request::Refresh(ifindex, reply) => {
-                if self
-                    .responders
-                    .tell(ifindex, &slash32_ipc::ToResponder::Inquire, &[])
-                    .is_ok()
-                {
-                    self.waiting.entry(ifindex).or_default().push(reply);
-                }
-            }
-        }
+    /// Ends what time ends. VMs without an address are looked at again when something may have come free.
+    fn sweep(&mut self) {
+        let boottime = slash32_sys::clock::boottime();
+        let next = self.allocations.sweep(slash32_binding::Instant(boottime));
+        let pause = |at: slash32_binding::Instant| at.0.saturating_sub(boottime);
+        self.sweep_at = next.map(|at| Instant::now() + Duration::from_nanos(pause(at)));
     }
+}
 
-    /// Puts a changed config into force, or says why not and keeps the old one.
-    fn reload(&mut self) {
-        match crate::config::load(&self.config_file) {
-            Ok(config) => {
-                let fixed =
-                    (&self.config.agent, &self.config.route) == (&config.agent, &config.route);
-                if !fixed {
-                    tracing::warn!(
-                        "[agent] and [route] take effect when slash32-agent is restarted; the rest is in force"
-                    );
-                }
-                let (agent, route) = (self.config.agent.clone(), self.config.route.clone());
-                self.config = Arc::new(Config {
-                    agent,
-                    route,
-                    ..config
-                });
-                self.allocations.reload(&self.config);
-                self.dirty
-                    .extend(self.table.iter().map(|link| link.ifindex));
-                let text = "a new config is in force".to_owned();
-                self.published.event(
-                    Timestamp::now(),
-                    None,
-                    slash32_control::EventKind::ConfigReloaded,
-                    None,
-                    text,
-                );
-            }
-            Err(error) => {
-                tracing::error!("the config is not reloaded, the old one stays in force: {error:#}")
-            }
+/// What the store says of who holds which address.
+fn allocations(config: &Config, boot: &str, records: &Records) -> Allocations {
+    let held = records.allocations.iter().map(|a| Held {
+        network: a.network.clone(),
+        identity: a.identity.clone(),
+        address: a.address,
+        boot: a.boot.clone(),
+    });
+    let mut allocations = Allocations::new(config, boot, held);
+    for reservation in &records.reservations {
+        if let Err(refusal) = allocations.bind(&reservation.link, reservation.address) {
+            let (link, address) = (&reservation.link, reservation.address);
+            tracing::warn!("{link} is bound to {address} in the store, which {refusal}");
         }
     }
+    for aside in &records.set_asides {
+        conflict::set_aside_again(&mut allocations, aside);
+    }
+    allocations
 }
 
 /// The route is the VM's host route.
@@ -453,4 +463,9 @@ fn is_route_of(route: &HostRoute, vm: &VmLink) -> bool {
         && vm
             .current
             .is_some_and(|(_, address)| route.prefix == Prefix::host(address))
+}
+
+/// Another VM may have the address now.
+fn frees_an_address(record: &Record) -> bool {
+    matches!(record, Record::RemoveAllocation { .. } | Record::RemoveAttachment { .. })
 }

@@ -4,7 +4,7 @@ use crate::link::Link;
 use crate::plan::Serve;
 use crate::presence::Stay;
 use jiff::Timestamp;
-use slash32_binding::{Generation, Ipv4Addr, MacAddr, Outcome, Reason};
+use slash32_binding::{Binding, Generation, Ipv4Addr, MacAddr, Outcome, Reason};
 use slash32_control::{HistoryEntry, Lease, LinkRow, Port, State};
 use slash32_ipc::Counters;
 use std::collections::{BTreeMap, VecDeque};
@@ -35,6 +35,8 @@ pub(crate) struct VmLink {
     /// An earlier generation of the same address was acknowledged until then: its route is there without a claim.
     pub(crate) kept: Option<KeptLease>,
     pub(crate) acked_at: Option<Timestamp>,
+    /// What was acknowledged then, when this agent knows: a VM runs on it until it renews.
+    pub(crate) acked: Option<Binding>,
     /// Of the last ACK, in seconds.
     pub(crate) lease_time: u32,
     pub(crate) released: bool,
@@ -94,6 +96,7 @@ impl VmLink {
             claimed: false,
             kept: None,
             acked_at: None,
+            acked: None,
             lease_time: 0,
             released: false,
             route: false,
@@ -118,6 +121,7 @@ impl VmLink {
         self.claimed = false;
         self.kept = None;
         self.acked_at = None;
+        self.acked = None;
         self.released = false;
         self.mac = None;
         self.options.clear();
@@ -188,7 +192,8 @@ impl VmLink {
             return Some("a second MAC is ignored".into());
         }
         if bound {
-            None
+            let is_older = self.acked.is_some() && self.acked != self.serve.as_ref().map(|serve| serve.binding);
+            is_older.then(|| "runs on older options until it renews".into())
         } else if self.released {
             Some("released by the VM".into())
         } else if self.acked_at.is_some() {

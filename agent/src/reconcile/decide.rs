@@ -9,7 +9,7 @@ use crate::vm::{Condition, KeptLease, VmLink};
 use jiff::Timestamp;
 use slash32_binding::{Binding, Ipv4Addr, Prefix};
 use slash32_control::{EventKind, Port};
-use slash32_policy::{Config, Install, Ipv6, LinkFacts, LinkKind, Network, RouteConfig};
+use slash32_policy::{Allocation, Config, Install, Ipv6, LinkFacts, LinkKind, Network, RouteConfig};
 use slash32_store::{Attachment, Change as Record, Lease};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ impl Reconciler {
                 None
             }
             Err(twice) => {
-                let vm = self.remember(&config, &link);
+                self.allocations.leave(&link.name);
+                let vm = self.remember(&link);
                 vm.end_generation();
                 (vm.network, vm.gateway) = (None, None);
                 vm.condition = Condition::Failed(twice.to_string());
@@ -46,7 +47,7 @@ impl Reconciler {
         link: &Link,
     ) -> Option<DesiredLink> {
         let ports = self.ports(link);
-        let vm = self.remember(config, link);
+        let vm = self.remember(link);
         vm.ports = ports;
         vm.network = Some(network.name.clone());
         vm.gateway = Some(network.gateway);
@@ -66,11 +67,13 @@ impl Reconciler {
         let vm = self.vms.get_mut(&link.ifindex)?;
         match presence {
             Presence::Refused(reason) => {
+                self.allocations.leave(&link.name);
                 vm.end_generation();
                 vm.condition = Condition::Failed(reason);
                 None
             }
             Presence::Idle(reason) => {
+                self.allocations.leave(&link.name);
                 vm.end_generation();
                 vm.condition = Condition::Idle(reason);
                 desired(None, None)
@@ -92,10 +95,13 @@ impl Reconciler {
                         let reason = match (several, down) {
                             (true, _) => Some("several ports".to_owned()),
                             (_, true) => Some("the bridge is down".to_owned()),
-                            _ => foreign_address(link, network.gateway),
+                            _ => foreign_address(link, network.gateway)
+                                .or_else(|| self.conflict(assignment.address)),
                         };
                         vm.condition = Condition::Served(reason);
-                        let serve = self.serve(link, stay, binding)?;
+                        // A dynamic address is the next VM's: what an earlier one was acknowledged says nothing of it.
+                        let may_keep = network.allocation != Allocation::Dynamic;
+                        let serve = self.serve(link, stay, binding, may_keep)?;
                         let vm = self.vms.get(&link.ifindex)?;
                         let early = config.route.install == Install::Bind || vm.kept.is_some();
                         let route = (!down && (vm.claimed || early))
@@ -108,7 +114,13 @@ impl Reconciler {
     }
 
     /// The VM with this binding: the same generation while it stays and keeps its address, else a new one.
-    fn serve(&mut self, link: &Link, stay: Stay, binding: Binding) -> Option<Serve> {
+    fn serve(
+        &mut self,
+        link: &Link,
+        stay: Stay,
+        binding: Binding,
+        may_keep: bool,
+    ) -> Option<Serve> {
         let vm = self.vms.get_mut(&link.ifindex)?;
         let generation = match vm.current {
             Some((generation, address)) if address == binding.address && vm.stay == Some(stay) => {
@@ -120,7 +132,7 @@ impl Reconciler {
                 let lease = self
                     .leases
                     .get(&link.name)
-                    .filter(|lease| lease.address == binding.address);
+                    .filter(|lease| may_keep && lease.address == binding.address);
                 let running = lease.filter(|lease| lease.expires_at.is_none_or(|end| end > now));
                 vm.kept = running.map(|lease| KeptLease {
                     until: lease
@@ -146,7 +158,7 @@ impl Reconciler {
     }
 
     /// What is remembered of a link, under the name that it has now.
-    fn remember(&mut self, config: &Config, link: &Link) -> &mut VmLink {
+    fn remember(&mut self, link: &Link) -> &mut VmLink {
         let is_new = !self.vms.contains_key(&link.ifindex);
         let vm = self
             .vms
@@ -155,7 +167,7 @@ impl Reconciler {
         if vm.name != link.name {
             let old = std::mem::replace(&mut vm.name, link.name.clone());
             self.responders.rename(link.ifindex, &link.name);
-            self.allocations.rename_link(config, &old, &link.name);
+            self.rename_link(&old, &link.name);
             if let (Some(stay), Some((_, address))) = (vm.stay, vm.current) {
                 let record = attachment(&self.boot, vm, stay, address);
                 self.unsaved.push(Record::PutAttachment(record));
@@ -190,6 +202,7 @@ impl Reconciler {
         let Some(vm) = self.vms.remove(&ifindex) else {
             return;
         };
+        self.allocations.leave(&vm.name);
         self.unsaved.push(Record::RemoveAttachment {
             link: vm.name.clone(),
         });
@@ -215,20 +228,18 @@ impl Reconciler {
     }
 }
 
+/// What is known of a link and its VM.
 pub(super) fn facts(link: &Link) -> LinkFacts {
+    let kind = match link.kind {
+        Kind::Bridge => LinkKind::Bridge,
+        _ => LinkKind::Tap,
+    };
     LinkFacts {
-        name: link.name.clone(),
         altnames: link.altnames.clone(),
-        kind: if link.kind == Kind::Bridge {
-            LinkKind::Bridge
-        } else {
-            LinkKind::Tap
-        },
         mtu: link.mtu,
         server_mac: link.mac,
-        vm: None,
-        uuid: None,
-        mac: None,
+        tap_mac: (kind == LinkKind::Tap).then_some(link.mac),
+        ..LinkFacts::new(&*link.name, kind)
     }
 }
 

@@ -49,6 +49,7 @@ impl Reconciler {
                     self.dirty.insert(route.ifindex);
                 }
             }
+            Change::Foreign { route, present } => self.notice_foreign(route, present),
             Change::Overrun => {
                 tracing::warn!("netlink messages were lost; looking at everything again");
                 // What is still queued is older than the loss, so one dump comes at once and one when it is settled.
@@ -148,6 +149,7 @@ impl Reconciler {
                 let renewed = vm.acked_at.is_some();
                 vm.acked_at = acked_at;
                 vm.lease_time = state.lease_time;
+                vm.acked = vm.serve.as_ref().map(|serve| serve.binding);
                 lease = vm.lease();
                 if renewed && !state.released {
                     let text = "the lease was renewed".to_owned();

@@ -1,0 +1,130 @@
+//! One address is never in two places: what other hosts announce, and what answers a probe, is not given out here.
+
+use super::Reconciler;
+use crate::probe::{Probed, STOCK};
+use crate::route::ForeignRoute;
+use jiff::Timestamp;
+use slash32_binding::Instant;
+use slash32_control::EventKind;
+use slash32_policy::Allocations;
+use slash32_store::{Change as Record, SetAside};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+/// For how long an address that answered a probe is set aside, in seconds.
+const ANSWERED_FOR: i64 = 600;
+
+const ANNOUNCED: &str = "another host announces it";
+const ANSWERED: &str = "it answers a ping";
+
+/// What was set aside before the agent started, for the rest of its time.
+pub(super) fn set_aside_again(allocations: &mut Allocations, aside: &SetAside) {
+    let left = aside.since + ANSWERED_FOR - Timestamp::now().as_second();
+    if left > 0 {
+        let until = in_seconds(left.min(ANSWERED_FOR));
+        allocations.set_aside(aside.address, Some(until), aside.reason.clone());
+    }
+}
+
+fn in_seconds(seconds: i64) -> Instant {
+    Instant(slash32_sys::clock::boottime() + seconds as u64 * 1_000_000_000)
+}
+
+impl Reconciler {
+    /// The address lies in one of our subnets, so it matters who else has it.
+    fn is_ours(&self, address: Ipv4Addr) -> bool {
+        let mut subnets = self.config.networks.iter().flat_map(|network| &network.subnets);
+        subnets.any(|subnet| subnet.prefix.contains(address))
+    }
+
+    /// Somebody else's route to a single address came or went.
+    pub(super) fn notice_foreign(&mut self, route: ForeignRoute, present: bool) {
+        let address = route.address;
+        if !self.is_ours(address) {
+            return;
+        }
+        let routes = self.foreign.entry(address).or_default();
+        let was_empty = routes.is_empty();
+        if present { routes.insert(route) } else { routes.remove(&route) };
+        let is_empty = routes.is_empty();
+        if is_empty {
+            self.foreign.remove(&address);
+        }
+        if was_empty != is_empty {
+            self.judge(address, !is_empty);
+        }
+    }
+
+    /// A dump of all of them.
+    pub(super) fn replace_foreign(&mut self, routes: Vec<ForeignRoute>) {
+        let mut now: BTreeMap<Ipv4Addr, BTreeSet<ForeignRoute>> = BTreeMap::new();
+        for route in routes.into_iter().filter(|route| self.is_ours(route.address)) {
+            now.entry(route.address).or_default().insert(route);
+        }
+        let before = std::mem::replace(&mut self.foreign, now);
+        let gone: Vec<_> = before.into_keys().filter(|address| !self.foreign.contains_key(address)).collect();
+        for address in gone {
+            self.judge(address, false);
+        }
+        self.judge_conflicts();
+    }
+
+    /// Sets every address aside that another host announces, unless its VM runs here.
+    pub(super) fn judge_conflicts(&mut self) {
+        for address in self.foreign.keys().copied().collect::<Vec<_>>() {
+            self.judge(address, true);
+        }
+    }
+
+    fn judge(&mut self, address: Ipv4Addr, announced: bool) {
+        let holder = self.vms.values().find(|vm| vm.current.is_some_and(|(_, current)| current == address));
+        let holder = holder.map(|vm| (vm.ifindex, vm.claimed || vm.acked_at.is_some()));
+        self.dirty.extend(holder.map(|(ifindex, _)| ifindex));
+        let is_aside = self.allocations.set_asides().any(|(aside, why)| aside == address && why.why == ANNOUNCED);
+        match (announced, is_aside) {
+            (false, true) => {
+                self.allocations.restore(address);
+                self.tell_conflict(address, "is no longer announced by another host");
+            }
+            // A VM that runs here keeps its address: a migration looks like this, too. Its row says so.
+            (true, false) if holder.is_none_or(|(_, runs)| !runs) => {
+                self.allocations.set_aside(address, None, ANNOUNCED);
+                self.tell_conflict(address, "is announced by another host, and set aside");
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_conflict(&self, address: Ipv4Addr, what: &str) {
+        let text = format!("{address} {what}");
+        self.published.event(Timestamp::now(), None, EventKind::Conflict, Some(address), text);
+    }
+
+    /// What an operator should know of the address of a VM that is served.
+    pub(super) fn conflict(&self, address: Ipv4Addr) -> Option<String> {
+        self.foreign.contains_key(&address).then(|| format!("another host announces {address}"))
+    }
+
+    /// Keeps a stock of free addresses that nobody answers at.
+    pub(super) fn probe_ahead(&mut self) {
+        let config = std::sync::Arc::clone(&self.config);
+        let networks = config.networks.iter();
+        let candidates = networks.flat_map(|network| self.allocations.next_candidates(network, STOCK));
+        let candidates: Vec<_> = candidates.collect();
+        self.probes.ask(candidates);
+    }
+
+    /// Takes in what became of a probe.
+    pub(super) fn take_probe(&mut self, probed: Probed) {
+        let address = probed.address;
+        // Given in the meantime: then it was our own VM that answered.
+        let is_given = self.vms.values().any(|vm| vm.current.is_some_and(|(_, current)| current == address));
+        if probed.answered && !is_given {
+            self.allocations.set_aside(address, Some(in_seconds(ANSWERED_FOR)), ANSWERED);
+            let since = Timestamp::now().as_second();
+            self.unsaved.push(Record::PutSetAside(SetAside { address, reason: ANSWERED.into(), since }));
+            self.tell_conflict(address, "answers a ping, and is set aside for ten minutes");
+        }
+        self.probe_ahead();
+    }
+}
