@@ -2,7 +2,8 @@
 
 use crate::filter::Filter;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use slash32_binding::MacAddr;
 use slash32_control::{DEFAULT_SOCKET, State};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -194,6 +195,28 @@ pub(crate) enum StoreCommand {
 
 #[derive(Subcommand)]
 pub(crate) enum MacCommand {
+    /// Print the MAC address to give to a VM, so that the VM gets an address
+    ///
+    /// Reads the config, and needs no agent: whether another VM has the address already, it does not say.
+    Encode {
+        /// The address, in a pool of a network with allocation = "mac"
+        address: Ipv4Addr,
+
+        #[command(flatten)]
+        scheme: Scheme,
+    },
+
+    /// Print the address that a VM with a MAC address gets
+    ///
+    /// Reads the config, and needs no agent.
+    Decode {
+        /// The MAC address, such as 52:54:cb:00:71:07
+        mac: MacAddr,
+
+        #[command(flatten)]
+        scheme: Scheme,
+    },
+
     /// Print a free address and the MAC address to give to a VM, so that the VM gets that address
     ///
     /// Nothing keeps the address until the VM is there.
@@ -202,6 +225,18 @@ pub(crate) enum MacCommand {
         #[arg(long, value_name = "NAME")]
         network: Option<String>,
     },
+}
+
+/// Where the scheme of the MAC addresses is read.
+#[derive(Args)]
+pub(crate) struct Scheme {
+    /// The network; needed when several could be meant
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<String>,
+
+    /// The config
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub(crate) config: PathBuf,
 }
 
 /// The names of the states, which completions and `--help` list.

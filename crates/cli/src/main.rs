@@ -1,6 +1,6 @@
 //! `slash32`: the operator's program.
 //!
-//! Each command is one file in `commands`: it asks the agent over `slash32_control` (or, for `check`, reads the config with
+//! Each command is one file in `commands`: it asks the agent over `slash32_control` (or, for `check` and `mac`, reads the config with
 //! `slash32_policy`) and prints. What goes to stdout is the answer, as a table for people or as JSON for programs, and
 //! nothing else; an error is one sentence on stderr.
 //!
@@ -67,6 +67,12 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Store(StoreCommand::Import { file }) => {
             with_agent(commands::store::import(&socket, &file, json))?;
+        }
+        Command::Mac(MacCommand::Encode { address, scheme }) => {
+            commands::mac::encode(address, scheme.network.as_deref(), &scheme.config, json)?;
+        }
+        Command::Mac(MacCommand::Decode { mac, scheme }) => {
+            commands::mac::decode(mac, scheme.network.as_deref(), &scheme.config, json)?;
         }
         Command::Mac(MacCommand::Next { network }) => {
             with_agent(commands::mac::next(&socket, network.as_deref(), json))?;

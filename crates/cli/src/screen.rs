@@ -7,6 +7,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
 use std::io::{self, Stdout, stdout};
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The terminal while `watch` has it: another screen, without echo. It is given back as it was when this is dropped, and
 /// before a panic is printed, as a release build drops nothing then.
@@ -15,6 +16,9 @@ pub(crate) struct Screen {
     /// Gives the terminal back when the fields above are gone.
     _taken: Taken,
 }
+
+/// Somebody has yet to give the terminal back.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 struct Taken;
 
@@ -26,8 +30,9 @@ impl Screen {
             give_back();
             report(panic);
         }));
-        let taken = Taken;
         enable_raw_mode()?;
+        TAKEN.store(true, Ordering::Relaxed);
+        let taken = Taken;
         execute!(stdout(), EnterAlternateScreen)?;
         Ok(Self {
             terminal: Terminal::new(CrosstermBackend::new(stdout()))?,
@@ -47,8 +52,11 @@ impl Drop for Taken {
     }
 }
 
-/// Does no harm when the terminal was not taken, or was given back already. There is nobody to tell when it fails.
+/// Gives the terminal back, once: to leave the other screen a second time moves the cursor to where it was when it was
+/// entered, over what has been printed since. There is nobody to tell when it fails.
 fn give_back() {
-    let _ = disable_raw_mode();
-    let _ = execute!(stdout(), LeaveAlternateScreen, Show);
+    if TAKEN.swap(false, Ordering::Relaxed) {
+        let _ = disable_raw_mode();
+        let _ = execute!(stdout(), LeaveAlternateScreen, Show);
+    }
 }

@@ -11,7 +11,7 @@ use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The time that is left of a lease is shown to the second.
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,8 +28,9 @@ pub(crate) async fn run(socket: &Path, filter: &Filter, as_json: bool) -> anyhow
     }
     // Whatever is wrong with the agent is said before the screen is taken.
     let watch = Client::connect(socket).await?.watch().await?;
+    let signals = Signals::listen()?;
     let mut screen = Screen::enter().context("cannot draw on this terminal")?;
-    draw(watch, filter, &mut screen).await
+    draw(watch, filter, signals, &mut screen).await
 }
 
 /// Prints a line of JSON for each list.
@@ -42,12 +43,14 @@ async fn lines(mut watch: Watch, filter: &Filter) -> anyhow::Result<()> {
 }
 
 /// Draws until somebody wants it to end.
-async fn draw(mut watch: Watch, filter: &Filter, screen: &mut Screen) -> anyhow::Result<()> {
+async fn draw(
+    mut watch: Watch,
+    filter: &Filter,
+    mut signals: Signals,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
     let mut view = View::default();
     let mut keys = EventStream::new();
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut hung_up = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             links = watch.next() => match links? {
@@ -64,10 +67,34 @@ async fn draw(mut watch: Watch, filter: &Filter, screen: &mut Screen) -> anyhow:
                 None => return Ok(()),
             },
             () = tokio::time::sleep(SECOND) => {}
-            _ = interrupted.recv() => return Ok(()),
-            _ = terminated.recv() => return Ok(()),
-            _ = hung_up.recv() => return Ok(()),
+            () = signals.end() => return Ok(()),
         }
         screen.draw(|frame| view.draw(frame, Timestamp::now()))?;
+    }
+}
+
+/// The signals that tell the program to end: with their own effect they would leave the terminal as it is drawn on.
+struct Signals {
+    interrupted: Signal,
+    terminated: Signal,
+    hung_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupted: signal(SignalKind::interrupt())?,
+            terminated: signal(SignalKind::terminate())?,
+            hung_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns when one has come.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+            _ = self.hung_up.recv() => {}
+        }
     }
 }

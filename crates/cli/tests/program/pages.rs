@@ -27,7 +27,13 @@ const COMMANDS: [&str; 17] = [
 ];
 
 /// Commands of commands.
-const SUBCOMMANDS: [&str; 3] = ["store-export", "store-import", "mac-next"];
+const SUBCOMMANDS: [&str; 5] = [
+    "store-export",
+    "store-import",
+    "mac-encode",
+    "mac-decode",
+    "mac-next",
+];
 
 #[test]
 fn completions_of_every_shell_know_every_command() {
@@ -168,4 +174,93 @@ fn check_names_a_file_that_is_not_there() {
     let answer: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
     assert_eq!(answer["ok"], false);
     assert_eq!(answer["errors"][0]["file"], file);
+}
+
+/// Two networks whose VMs carry their address in their MAC: one the whole of it, one its end.
+const MAC_ENCODED: &str = r#"
+[[network]]
+name = "ci"
+links = ["ci*"]
+gateway = "169.254.0.1"
+allocation = "mac"
+mac-prefix = "52:54"
+[[network.subnet]]
+prefix = "203.0.113.0/24"
+[[network]]
+name = "lab"
+links = ["lab*"]
+gateway = "169.254.0.1"
+allocation = "mac"
+mac-prefix = "52:54:cb"
+[[network.subnet]]
+prefix = "10.0.0.0/8"
+"#;
+
+#[test]
+fn mac_encode_and_decode_read_the_scheme_from_the_config() {
+    let (_folder, file) = config(MAC_ENCODED);
+    let mac = |arguments: &str| {
+        output(
+            Path::new(NOWHERE),
+            &format!("mac {arguments} --config {file}"),
+        )
+    };
+    assert_eq!(mac("encode 203.0.113.7"), "52:54:cb:00:71:07\n");
+    assert_eq!(mac("encode 10.1.2.3"), "52:54:cb:01:02:03\n");
+    assert_eq!(mac("decode 52:54:cb:01:02:03"), "10.1.2.3\n");
+    assert_eq!(
+        mac("decode 52:54:cb:00:71:07 --network ci"),
+        "203.0.113.7\n"
+    );
+    let answer = mac("decode 52:54:cb:00:71:07 --network lab --json");
+    assert_eq!(
+        serde_json::from_str::<Value>(&answer).unwrap(),
+        json!({ "mac": "52:54:cb:00:71:07", "address": "10.0.113.7", "network": "lab" })
+    );
+}
+
+#[test]
+fn a_mac_or_an_address_outside_the_scheme_is_said_so() {
+    let (_folder, file) = config(MAC_ENCODED);
+    let (_other_folder, wrong) = config(&MAC_ENCODED.replace("links", "limks"));
+    let none = |network: &str, what: &str| {
+        format!(
+            "no network {network}gives {what} by the scheme: it takes `allocation = \"mac\"`, \
+             an address in its pools and a MAC that begins with its mac-prefix"
+        )
+    };
+    let table = [
+        (
+            format!("encode 192.0.2.1 --config {file}"),
+            none("", "192.0.2.1"),
+        ),
+        (
+            format!("encode 10.1.2.3 --network ci --config {file}"),
+            none("called ci ", "10.1.2.3"),
+        ),
+        (
+            format!("decode 52:55:cb:00:71:07 --config {file}"),
+            none("", "52:55:cb:00:71:07"),
+        ),
+        (
+            format!("decode 52:54:cb:00:71:07 --config {file}"),
+            "52:54:cb:00:71:07 may be 203.0.113.7 in ci or 10.0.113.7 in lab: say --network"
+                .to_owned(),
+        ),
+        (
+            format!("encode 203.0.113.7 --network nowhere --config {file}"),
+            "there is no network nowhere in the config".to_owned(),
+        ),
+        (
+            format!("encode 203.0.113.7 --config {wrong}"),
+            format!("{wrong} has errors: `slash32 check {wrong}` shows them"),
+        ),
+    ];
+    for (arguments, sentence) in table {
+        slash32(Path::new(NOWHERE), &format!("mac {arguments}"))
+            .assert()
+            .code(1)
+            .stdout("")
+            .stderr(format!("slash32: {sentence}\n"));
+    }
 }

@@ -106,6 +106,7 @@ fn a_wrong_call_exits_with_2() {
         "store",
         "store import",
         "mac",
+        "mac decode 52:54",
         "completions tcl",
     ] {
         let assert = slash32(nowhere, arguments).assert().code(2).stdout("");
