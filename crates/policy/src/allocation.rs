@@ -66,7 +66,8 @@ pub struct Allocations {
     pub(crate) quarantined: BTreeMap<String, Instant>,
     /// `quarantine` of each network, in nanoseconds.
     pub(crate) quarantines: HashMap<String, u64>,
-    pub(crate) changes: BTreeMap<String, Option<Held>>,
+    /// Whose records are not in the store as they are here.
+    pub(crate) changes: BTreeSet<String>,
 }
 
 /// What a link is assigned.
@@ -95,12 +96,12 @@ impl Allocations {
             gone: BTreeSet::new(),
             quarantined: BTreeMap::new(),
             quarantines: HashMap::new(),
-            changes: BTreeMap::new(),
+            changes: BTreeSet::new(),
         };
         for held in held {
             let outlived = held.boot.as_ref().is_some_and(|other| other != boot);
             if outlived || allocations.holders.contains_key(&held.address) {
-                allocations.changes.insert(held.identity, None);
+                allocations.changes.insert(held.identity);
                 continue;
             }
             let identity = held.identity.clone();
@@ -221,7 +222,10 @@ impl Allocations {
         let changes = std::mem::take(&mut self.changes);
         changes
             .into_iter()
-            .map(|(identity, held)| Change { identity, held })
+            .map(|identity| Change {
+                held: self.held.get(&identity).cloned(),
+                identity,
+            })
             .collect()
     }
 
@@ -249,7 +253,7 @@ impl Allocations {
         self.holders.remove(&held.address);
         self.gone.remove(identity);
         self.quarantined.remove(identity);
-        self.changes.insert(identity.to_owned(), None);
+        self.changes.insert(identity.to_owned());
         self.mark(held.address);
         Some(held)
     }

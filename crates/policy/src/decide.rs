@@ -162,7 +162,7 @@ impl Allocations {
             boot,
         };
         self.holders.insert(address, identity.to_owned());
-        self.changes.insert(identity.to_owned(), Some(held.clone()));
+        self.changes.insert(identity.to_owned());
         self.held.insert(identity.to_owned(), held);
         self.mark(address);
         Ok(address)

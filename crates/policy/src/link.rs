@@ -1,4 +1,3 @@
-use crate::network::Selector;
 use slash32_binding::{Ipv4Addr, MacAddr};
 
 /// What a VM hangs on.
@@ -80,21 +79,6 @@ impl LinkFacts {
         std::iter::once(&self.name)
             .chain(&self.altnames)
             .map(String::as_str)
-    }
-
-    /// Every selector that this link fits: a handful.
-    pub(crate) fn selectors(&self) -> Vec<Selector> {
-        let links = self.names().map(|name| Selector::Link(name.to_owned()));
-        let vm = self.vm.clone().map(Selector::Vm);
-        let uuid = self
-            .uuid
-            .as_ref()
-            .map(|uuid| Selector::Uuid(uuid.to_ascii_lowercase()));
-        links
-            .chain(vm)
-            .chain(uuid)
-            .chain(self.mac.map(Selector::Mac))
-            .collect()
     }
 }
 

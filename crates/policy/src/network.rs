@@ -129,6 +129,20 @@ pub enum Selector {
     Mac(MacAddr),
 }
 
+impl Selector {
+    fn fits(&self, link: &LinkFacts) -> bool {
+        match self {
+            Self::Link(name) => link.names().any(|own| own == name),
+            Self::Vm(name) => link.vm.as_ref() == Some(name),
+            Self::Uuid(uuid) => link
+                .uuid
+                .as_ref()
+                .is_some_and(|own| own.eq_ignore_ascii_case(uuid)),
+            Self::Mac(mac) => link.mac == Some(*mac),
+        }
+    }
+}
+
 impl Pool {
     /// The address lies inside.
     pub fn contains(&self, address: Ipv4Addr) -> bool {
@@ -199,16 +213,9 @@ impl Network {
         if self.reservations.is_empty() {
             return None;
         }
-        let selectors = link.selectors();
-        let candidates = selectors
-            .iter()
-            .filter_map(|selector| self.index.by_selector.get(selector))
-            .flatten()
-            .copied();
-        let fitting = candidates.filter_map(|index| {
+        let fitting = self.index.candidates(link).filter_map(|index| {
             let reservation = self.reservations.get(index)?;
-            let mut asked = reservation.selectors.iter();
-            let fits = asked.all(|selector| selectors.contains(selector));
+            let fits = reservation.selectors.iter().all(|s| s.fits(link));
             fits.then_some((reservation.selectors.len(), std::cmp::Reverse(index)))
         });
         fitting.max().map(|(_, index)| index.0)
@@ -273,25 +280,34 @@ pub(crate) fn place_of(subnets: &[Subnet], address: Ipv4Addr) -> (Option<usize>,
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReservationIndex {
     /// Every reservation once, under its first selector.
-    by_selector: HashMap<Selector, Vec<usize>>,
+    by_text: HashMap<String, Vec<usize>>,
+    by_mac: HashMap<MacAddr, Vec<usize>>,
     addresses: HashMap<Ipv4Addr, usize>,
 }
 
 impl ReservationIndex {
     pub(crate) fn new(reservations: &[Reservation]) -> Self {
-        let mut by_selector: HashMap<Selector, Vec<usize>> = HashMap::new();
+        let mut new = Self::default();
         for (index, reservation) in reservations.iter().enumerate() {
-            if let Some(selector) = reservation.selectors.first() {
-                by_selector.entry(selector.clone()).or_default().push(index);
+            new.addresses.insert(reservation.address, index);
+            match reservation.selectors.first() {
+                Some(Selector::Mac(mac)) => new.by_mac.entry(*mac).or_default().push(index),
+                Some(Selector::Link(text) | Selector::Vm(text) | Selector::Uuid(text)) => {
+                    new.by_text.entry(text.clone()).or_default().push(index);
+                }
+                None => {}
             }
         }
-        Self {
-            by_selector,
-            addresses: reservations
-                .iter()
-                .enumerate()
-                .map(|(index, reservation)| (reservation.address, index))
-                .collect(),
-        }
+        new
+    }
+
+    /// The places of all that may fit a link, and few others.
+    fn candidates<'i>(&'i self, link: &'i LinkFacts) -> impl Iterator<Item = usize> + 'i {
+        let uuid = link.uuid.as_ref().map(|uuid| uuid.to_ascii_lowercase());
+        let by_uuid = uuid.and_then(|uuid| self.by_text.get(&uuid));
+        let texts = link.names().chain(link.vm.as_deref());
+        let by_text = texts.filter_map(|text| self.by_text.get(text));
+        let by_mac = link.mac.and_then(|mac| self.by_mac.get(&mac));
+        by_text.chain(by_uuid).chain(by_mac).flatten().copied()
     }
 }

@@ -286,6 +286,13 @@ impl Host {
     fn full_pass(&mut self) {
         self.given.clear();
         let links = links();
+        // Of two links with one NIC, of which one is bound: whether the other finds its address depends on who is decided first.
+        let bound = links
+            .iter()
+            .filter(|link| self.bound.contains_key(&link.name));
+        for identity in bound.filter_map(LinkFacts::identity) {
+            self.kept.remove(&identity);
+        }
         for index in self.there.clone() {
             self.decide(&links[index]);
         }
