@@ -10,8 +10,10 @@
 mod config;
 mod kernel;
 mod link;
+mod operator;
 mod plan;
 mod presence;
+mod probe;
 mod publish;
 mod reconcile;
 mod responders;
@@ -24,7 +26,7 @@ use publish::Published;
 use reconcile::{Parts, Reconciler};
 use responders::{Responders, Setup};
 use slash32_policy::Config;
-use slash32_store::Embedded;
+use slash32_store::{Embedded, Opened, Store};
 use std::fs;
 use std::io::IsTerminal;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -101,9 +103,12 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
     make_folder(&runtime.join("hooks"), 0o700)?;
     make_folder(&config.agent.state_dir, 0o700)?;
     // Also keeps a second agent from starting on the same state.
-    let store = Embedded::open(&config.agent.state_dir.join("slash32.redb"))?;
+    let (store, blind) = open_store(&config.agent.state_dir.join("slash32.redb"))?;
     let listener = listen(&runtime.join("agent.sock"))?;
 
+    if config.agent.metrics.is_some() {
+        tracing::warn!("metrics are not in this version: [agent] metrics is not served");
+    }
     let (to_inbox, inbox) = mpsc::channel(1024);
     let (to_requests, requests) = mpsc::channel(64);
     let published = Arc::new(Published::new(to_requests));
@@ -129,7 +134,8 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
             .into(),
         kernel: kernel::Kernel::connect()
             .context("cannot talk to the kernel's routing (rtnetlink)")?,
-        store: Box::new(store),
+        store,
+        blind,
         responders: Responders::new(setup, to_inbox),
         published: Arc::clone(&published),
         inbox,
@@ -161,6 +167,22 @@ fn make_folder(path: &Path, mode: u32) -> Result<()> {
         .mode(mode)
         .create(path)
         .with_context(|| format!("cannot make the folder {}", path.display()))
+}
+
+/// The store; or, where it cannot be used, a stand-in, so that bound VMs stay served: and then, if it cannot even be read,
+/// why.
+fn open_store(path: &Path) -> Result<(Box<dyn Store>, Option<String>)> {
+    match Embedded::open_or_explain(path)? {
+        Opened::Usable(store) => Ok((Box::new(store), None)),
+        Opened::Degraded(unavailable) => {
+            let reason = unavailable.reason().to_string();
+            tracing::error!(
+                "{reason}; bound VMs stay served, new ones wait; then restart slash32-agent"
+            );
+            let blind = (!unavailable.has_records()).then_some(reason);
+            Ok((Box::new(unavailable), blind))
+        }
+    }
 }
 
 /// The operator API's socket. One that an ended agent has left is replaced.

@@ -40,13 +40,19 @@ pub(crate) struct Probes {
 impl Probes {
     pub(crate) fn new() -> Self {
         let (sender, results) = mpsc::channel(AT_ONCE);
-        Self { silent: BTreeMap::new(), asked: BTreeSet::new(), results, sender }
+        Self {
+            silent: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            results,
+            sender,
+        }
     }
 
     /// Probes those of `candidates` that were not probed lately, as far as there is room.
     pub(crate) fn ask(&mut self, candidates: impl IntoIterator<Item = Ipv4Addr>) {
         let now = Instant::now();
-        self.silent.retain(|_, since| now.duration_since(*since) < FRESH);
+        self.silent
+            .retain(|_, since| now.duration_since(*since) < FRESH);
         for address in candidates {
             if self.asked.len() == AT_ONCE {
                 return;
@@ -86,7 +92,9 @@ fn probe(address: Ipv4Addr, results: mpsc::Sender<Probed>) {
 
 async fn answers(address: Ipv4Addr, attempt: u16) -> bool {
     // The kernel fans every answer out to all raw sockets: the identifier is this probe's own.
-    let identifier = (address.to_bits() as u16).wrapping_mul(TRIES + 1).wrapping_add(attempt);
+    let identifier = (address.to_bits() as u16)
+        .wrapping_mul(TRIES + 1)
+        .wrapping_add(attempt);
     let Ok(socket) = echo::request(address, identifier) else {
         return false;
     };

@@ -1,19 +1,15 @@
 //! What operators see: a snapshot that the reconcile task replaces link by link, and that the operator API reads without
 //! waiting for it.
 
+use crate::operator::Request;
 use crate::vm::rfc3339;
 use jiff::Timestamp;
-use slash32_control::{
-    Event, EventKind, LinkDetail, LinkRow, Operator, ShowError, State, Version, resolve,
-};
+use slash32_control::{Event, EventKind, LinkDetail, LinkRow, State};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-/// How long `show` waits for a link's responder to say how it is; then it shows what was last known.
-const FRESH: Duration = Duration::from_millis(200);
 /// How many events a slow reader may be behind.
 const EVENTS: usize = 4096;
 
@@ -23,13 +19,6 @@ pub(crate) struct Shown {
     pub(crate) detail: LinkDetail,
     /// When the acknowledged lease ends: nobody tells the agent, so it is looked at when somebody asks.
     pub(crate) expires_at: Option<Timestamp>,
-}
-
-/// A word to the reconcile task.
-#[derive(Debug)]
-pub(crate) enum Request {
-    /// Ask the link's responder for its State, and say when it has come.
-    Refresh(u32, oneshot::Sender<()>),
 }
 
 /// The published snapshot.
@@ -107,8 +96,9 @@ fn aged(mut row: LinkRow, expires_at: Option<Timestamp>) -> LinkRow {
     row
 }
 
-impl Operator for Published {
-    fn list(&self) -> Vec<LinkRow> {
+impl Published {
+    /// Every link as it is now.
+    pub(crate) fn rows(&self) -> Vec<LinkRow> {
         let links = self.links();
         let mut rows: Vec<LinkRow> = links
             .values()
@@ -119,38 +109,29 @@ impl Operator for Published {
         rows
     }
 
-    async fn show(&self, key: &str) -> Result<LinkDetail, ShowError> {
-        let ifindex = resolve(&self.list(), key)?.ifindex;
-        let (reply, answered) = oneshot::channel();
-        if self
-            .requests
-            .try_send(Request::Refresh(ifindex, reply))
-            .is_ok()
-        {
-            // Late or never: then what was last known is shown.
-            let _ = tokio::time::timeout(FRESH, answered).await;
-        }
-        let shown = self.links().get(&ifindex).cloned();
-        let mut shown = shown.ok_or_else(|| ShowError::NotFound {
-            key: key.to_owned(),
-        })?;
+    /// Everything that was last known about a link.
+    pub(crate) fn detail(&self, ifindex: u32) -> Option<LinkDetail> {
+        let mut shown = self.links().get(&ifindex).cloned()?;
         shown.detail.row = aged(shown.detail.row, shown.expires_at);
-        Ok(shown.detail)
+        Some(shown.detail)
     }
 
-    fn changes(&self) -> watch::Receiver<u64> {
+    /// Asks the reconcile task for something; `None` when it does not answer, because the agent ends.
+    pub(crate) async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    pub(crate) fn subscribe_changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    fn events(&self) -> broadcast::Receiver<Event> {
+    pub(crate) fn subscribe_events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
-    }
-
-    fn version(&self) -> Version {
-        Version {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            protocol: slash32_control::PROTOCOL,
-        }
     }
 }
 

@@ -10,13 +10,14 @@ mod apply;
 mod conflict;
 mod decide;
 mod events;
+mod explain;
 mod operate;
 mod reload;
 
 use crate::kernel::{Change, Kernel};
 use crate::link::LinkTable;
-use crate::plan::{Desired, Observed, ObservedLink, ObservedResponder, Step, plan};
 use crate::operator::Request;
+use crate::plan::{Desired, Observed, ObservedLink, ObservedResponder, Step, plan};
 use crate::probe::Probes;
 use crate::publish::{Published, Shown};
 use crate::responders::{FromResponder, Responders};
@@ -27,8 +28,8 @@ use slash32_binding::Prefix;
 use slash32_control::LinkDetail;
 use slash32_policy::{Allocations, Config, Held};
 use slash32_store::{Change as Record, Lease, Records, Store};
-use std::net::Ipv4Addr;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -165,7 +166,7 @@ impl Reconciler {
                 }
                 Some(request) = self.requests.recv() => self.obey(request).await,
                 Some(probed) = self.probes.next() => self.take_probe(probed),
-                Some(()) = reload.recv() => self.reload_on_signal(),
+                Some(()) = reload.recv() => self.reload_on_signal().await,
                 () = tokio::time::sleep_until(deadline) => self.tick().await,
             }
             self.pass().await;
@@ -254,6 +255,7 @@ impl Reconciler {
         let steps = self.settle(&scope).await;
         let failed = self.apply(steps).await;
         self.conclude(&scope, &failed);
+        self.probe_ahead();
     }
 
     /// Brings one link to what it should be, in the middle of a pass over others.
@@ -329,9 +331,9 @@ impl Reconciler {
                     network: held.network,
                     identity: held.identity,
                     address: held.address,
-                        boot: held.boot,
-                        since: Some(Timestamp::now().as_second()),
-                    }),
+                    boot: held.boot,
+                    since: Some(Timestamp::now().as_second()),
+                }),
                 None => Record::RemoveAllocation {
                     identity: change.identity,
                 },
@@ -350,7 +352,8 @@ impl Reconciler {
         }
         if self.unsaved.iter().any(frees_an_address) {
             let lacking = |vm: &&VmLink| matches!(vm.condition, Condition::Unassigned(_));
-            self.dirty.extend(self.vms.values().filter(lacking).map(|vm| vm.ifindex));
+            self.dirty
+                .extend(self.vms.values().filter(lacking).map(|vm| vm.ifindex));
         }
         let records = std::mem::take(&mut self.unsaved);
         let store = Arc::clone(&self.store);
@@ -467,5 +470,8 @@ fn is_route_of(route: &HostRoute, vm: &VmLink) -> bool {
 
 /// Another VM may have the address now.
 fn frees_an_address(record: &Record) -> bool {
-    matches!(record, Record::RemoveAllocation { .. } | Record::RemoveAttachment { .. })
+    matches!(
+        record,
+        Record::RemoveAllocation { .. } | Record::RemoveAttachment { .. }
+    )
 }

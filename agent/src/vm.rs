@@ -192,7 +192,8 @@ impl VmLink {
             return Some("a second MAC is ignored".into());
         }
         if bound {
-            let is_older = self.acked.is_some() && self.acked != self.serve.as_ref().map(|serve| serve.binding);
+            let is_older = self.acked.is_some()
+                && self.acked != self.serve.as_ref().map(|serve| serve.binding);
             is_older.then(|| "runs on older options until it renews".into())
         } else if self.released {
             Some("released by the VM".into())

@@ -4,7 +4,7 @@ use super::Reconciler;
 use crate::plan::ObservedResponder;
 use crate::presence::Stay;
 use crate::responders::Found;
-use crate::vm::VmLink;
+use crate::vm::{Condition, VmLink};
 use jiff::{SignedDuration, Timestamp};
 use slash32_binding::Generation;
 use slash32_store::{Attachment, Change as Record};
@@ -20,6 +20,10 @@ impl Reconciler {
             .map(|record| (record.link.clone(), record))
             .collect();
         for found in self.responders.find().await? {
+            if let Some(reason) = self.blind.clone() {
+                self.leave_alone(found, &reason);
+                continue;
+            }
             let record = records
                 .get(&found.link)
                 .filter(|record| self.is_same_link(record));
@@ -41,6 +45,20 @@ impl Reconciler {
                 .map(|link| Record::RemoveAttachment { link }),
         );
         Ok(())
+    }
+
+    /// The store cannot be read, so nobody knows what this responder was given. It goes on as it is, and so do the routes
+    /// of its link.
+    fn leave_alone(&mut self, found: Found, reason: &str) {
+        let Some(link) = self.table.iter().find(|link| link.name == found.link) else {
+            return;
+        };
+        let mut vm = VmLink::new(link);
+        vm.condition = Condition::Failed(format!("served as before, unseen: {reason}"));
+        self.left_alone.insert(link.ifindex);
+        let ifindex = link.ifindex;
+        self.vms.insert(ifindex, vm);
+        self.publish(&[ifindex].into());
     }
 
     /// Also without its responder a link is known by the name that it had, so that the first pass sees the new one.

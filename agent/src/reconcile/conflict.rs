@@ -33,7 +33,11 @@ fn in_seconds(seconds: i64) -> Instant {
 impl Reconciler {
     /// The address lies in one of our subnets, so it matters who else has it.
     fn is_ours(&self, address: Ipv4Addr) -> bool {
-        let mut subnets = self.config.networks.iter().flat_map(|network| &network.subnets);
+        let mut subnets = self
+            .config
+            .networks
+            .iter()
+            .flat_map(|network| &network.subnets);
         subnets.any(|subnet| subnet.prefix.contains(address))
     }
 
@@ -45,7 +49,11 @@ impl Reconciler {
         }
         let routes = self.foreign.entry(address).or_default();
         let was_empty = routes.is_empty();
-        if present { routes.insert(route) } else { routes.remove(&route) };
+        if present {
+            routes.insert(route)
+        } else {
+            routes.remove(&route)
+        };
         let is_empty = routes.is_empty();
         if is_empty {
             self.foreign.remove(&address);
@@ -58,11 +66,17 @@ impl Reconciler {
     /// A dump of all of them.
     pub(super) fn replace_foreign(&mut self, routes: Vec<ForeignRoute>) {
         let mut now: BTreeMap<Ipv4Addr, BTreeSet<ForeignRoute>> = BTreeMap::new();
-        for route in routes.into_iter().filter(|route| self.is_ours(route.address)) {
+        for route in routes
+            .into_iter()
+            .filter(|route| self.is_ours(route.address))
+        {
             now.entry(route.address).or_default().insert(route);
         }
         let before = std::mem::replace(&mut self.foreign, now);
-        let gone: Vec<_> = before.into_keys().filter(|address| !self.foreign.contains_key(address)).collect();
+        let gone: Vec<_> = before
+            .into_keys()
+            .filter(|address| !self.foreign.contains_key(address))
+            .collect();
         for address in gone {
             self.judge(address, false);
         }
@@ -77,10 +91,16 @@ impl Reconciler {
     }
 
     fn judge(&mut self, address: Ipv4Addr, announced: bool) {
-        let holder = self.vms.values().find(|vm| vm.current.is_some_and(|(_, current)| current == address));
+        let holder = self
+            .vms
+            .values()
+            .find(|vm| vm.current.is_some_and(|(_, current)| current == address));
         let holder = holder.map(|vm| (vm.ifindex, vm.claimed || vm.acked_at.is_some()));
         self.dirty.extend(holder.map(|(ifindex, _)| ifindex));
-        let is_aside = self.allocations.set_asides().any(|(aside, why)| aside == address && why.why == ANNOUNCED);
+        let is_aside = self
+            .allocations
+            .set_asides()
+            .any(|(aside, why)| aside == address && why.why == ANNOUNCED);
         match (announced, is_aside) {
             (false, true) => {
                 self.allocations.restore(address);
@@ -97,19 +117,28 @@ impl Reconciler {
 
     fn tell_conflict(&self, address: Ipv4Addr, what: &str) {
         let text = format!("{address} {what}");
-        self.published.event(Timestamp::now(), None, EventKind::Conflict, Some(address), text);
+        self.published.event(
+            Timestamp::now(),
+            None,
+            EventKind::Conflict,
+            Some(address),
+            text,
+        );
     }
 
     /// What an operator should know of the address of a VM that is served.
     pub(super) fn conflict(&self, address: Ipv4Addr) -> Option<String> {
-        self.foreign.contains_key(&address).then(|| format!("another host announces {address}"))
+        self.foreign
+            .contains_key(&address)
+            .then(|| format!("another host announces {address}"))
     }
 
     /// Keeps a stock of free addresses that nobody answers at.
     pub(super) fn probe_ahead(&mut self) {
         let config = std::sync::Arc::clone(&self.config);
         let networks = config.networks.iter();
-        let candidates = networks.flat_map(|network| self.allocations.next_candidates(network, STOCK));
+        let candidates =
+            networks.flat_map(|network| self.allocations.next_candidates(network, STOCK));
         let candidates: Vec<_> = candidates.collect();
         self.probes.ask(candidates);
     }
@@ -118,11 +147,19 @@ impl Reconciler {
     pub(super) fn take_probe(&mut self, probed: Probed) {
         let address = probed.address;
         // Given in the meantime: then it was our own VM that answered.
-        let is_given = self.vms.values().any(|vm| vm.current.is_some_and(|(_, current)| current == address));
+        let is_given = self
+            .vms
+            .values()
+            .any(|vm| vm.current.is_some_and(|(_, current)| current == address));
         if probed.answered && !is_given {
-            self.allocations.set_aside(address, Some(in_seconds(ANSWERED_FOR)), ANSWERED);
+            self.allocations
+                .set_aside(address, Some(in_seconds(ANSWERED_FOR)), ANSWERED);
             let since = Timestamp::now().as_second();
-            self.unsaved.push(Record::PutSetAside(SetAside { address, reason: ANSWERED.into(), since }));
+            self.unsaved.push(Record::PutSetAside(SetAside {
+                address,
+                reason: ANSWERED.into(),
+                since,
+            }));
             self.tell_conflict(address, "answers a ping, and is set aside for ten minutes");
         }
         self.probe_ahead();

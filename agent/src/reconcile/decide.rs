@@ -1,7 +1,7 @@
 //! What one link should be: config, presence and allocation together.
 
 use super::Reconciler;
-use crate::link::{Kind, Link};
+use crate::link::{Kind, Link, LinkTable};
 use crate::plan::{DesiredLink, Serve};
 use crate::presence::{Presence, Served, Stay, foreign_address, is_port_or_loopback, presence};
 use crate::route::HostRoute;
@@ -9,7 +9,9 @@ use crate::vm::{Condition, KeptLease, VmLink};
 use jiff::Timestamp;
 use slash32_binding::{Binding, Ipv4Addr, Prefix};
 use slash32_control::{EventKind, Port};
-use slash32_policy::{Allocation, Config, Install, Ipv6, LinkFacts, LinkKind, Network, RouteConfig};
+use slash32_policy::{
+    Allocation, Config, Install, Ipv6, LinkFacts, LinkKind, Network, RouteConfig,
+};
 use slash32_store::{Attachment, Change as Record, Lease};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,6 +57,7 @@ impl Reconciler {
             port: vm.current.and(vm.stay).map(|stay| stay.port),
             bound: vm.is_bound(Timestamp::now()),
         };
+        let verdict = self.judge_link(config, network, link, served);
         let desired = |serve, route| {
             Some(DesiredLink {
                 gateway: network.gateway,
@@ -63,54 +66,75 @@ impl Reconciler {
                 route,
             })
         };
-        let presence = presence(&self.table, link, network.gateway, served);
+        let condition = match verdict {
+            Verdict::Serve(service) => {
+                let vm = self.vms.get_mut(&link.ifindex)?;
+                vm.condition = Condition::Served(service.remark);
+                // A dynamic address is the next VM's: what an earlier one was acknowledged says nothing of it.
+                let may_keep = network.allocation != Allocation::Dynamic;
+                let serve = self.serve(link, service.stay, service.binding, may_keep)?;
+                let vm = self.vms.get(&link.ifindex)?;
+                let early = config.route.install == Install::Bind || vm.kept.is_some();
+                let address = service.binding.address;
+                let route = (!service.down && (vm.claimed || early))
+                    .then(|| host_route(&config.route, address, link.ifindex));
+                return desired(Some(serve), route);
+            }
+            Verdict::Not(condition) => condition,
+        };
+        let is_refused = matches!(condition, Condition::Failed(_));
         let vm = self.vms.get_mut(&link.ifindex)?;
-        match presence {
-            Presence::Refused(reason) => {
-                self.allocations.leave(&link.name);
-                vm.end_generation();
-                vm.condition = Condition::Failed(reason);
-                None
-            }
-            Presence::Idle(reason) => {
-                self.allocations.leave(&link.name);
-                vm.end_generation();
-                vm.condition = Condition::Idle(reason);
-                desired(None, None)
-            }
+        vm.end_generation();
+        vm.condition = condition;
+        if is_refused {
+            None
+        } else {
+            desired(None, None)
+        }
+    }
+
+    /// Whether a link has a VM to serve, and with what.
+    fn judge_link(
+        &mut self,
+        config: &Config,
+        network: &Network,
+        link: &Link,
+        served: Served,
+    ) -> Verdict {
+        let (stay, several, down) = match presence(&self.table, link, network.gateway, served) {
             Presence::Present {
                 stay,
                 several,
                 down,
-            } => {
-                let facts = facts(link);
-                match self.allocations.assign(config, network, &facts) {
-                    Err(reason) => {
-                        vm.end_generation();
-                        vm.condition = Condition::Unassigned(reason.to_string());
-                        desired(None, None)
-                    }
-                    Ok(assignment) => {
-                        let binding = config.binding(network, &assignment, &facts);
-                        let reason = match (several, down) {
-                            (true, _) => Some("several ports".to_owned()),
-                            (_, true) => Some("the bridge is down".to_owned()),
-                            _ => foreign_address(link, network.gateway)
-                                .or_else(|| self.conflict(assignment.address)),
-                        };
-                        vm.condition = Condition::Served(reason);
-                        // A dynamic address is the next VM's: what an earlier one was acknowledged says nothing of it.
-                        let may_keep = network.allocation != Allocation::Dynamic;
-                        let serve = self.serve(link, stay, binding, may_keep)?;
-                        let vm = self.vms.get(&link.ifindex)?;
-                        let early = config.route.install == Install::Bind || vm.kept.is_some();
-                        let route = (!down && (vm.claimed || early))
-                            .then(|| host_route(&config.route, binding.address, link.ifindex));
-                        desired(Some(serve), route)
-                    }
-                }
+            } => (stay, several, down),
+            Presence::Refused(reason) => {
+                self.allocations.leave(&link.name);
+                return Verdict::Not(Condition::Failed(reason));
             }
-        }
+            Presence::Idle(reason) => {
+                self.allocations.leave(&link.name);
+                return Verdict::Not(Condition::Idle(reason));
+            }
+        };
+        let facts = facts(&self.table, link);
+        let assignment = match self.allocations.assign(config, network, &facts) {
+            Ok(assignment) => assignment,
+            Err(reason) => return Verdict::Not(Condition::Unassigned(reason.to_string())),
+        };
+        let remark = match (several, down) {
+            (true, _) => Some("several ports".to_owned()),
+            (_, true) => Some("the bridge is down".to_owned()),
+            _ => {
+                foreign_address(link, network.gateway).or_else(|| self.conflict(assignment.address))
+            }
+        };
+        let binding = config.binding(network, &assignment, &facts);
+        Verdict::Serve(Box::new(Service {
+            stay,
+            binding,
+            remark,
+            down,
+        }))
     }
 
     /// The VM with this binding: the same generation while it stays and keeps its address, else a new one.
@@ -166,8 +190,6 @@ impl Reconciler {
             .or_insert_with(|| VmLink::new(link));
         if vm.name != link.name {
             let old = std::mem::replace(&mut vm.name, link.name.clone());
-            self.responders.rename(link.ifindex, &link.name);
-            self.rename_link(&old, &link.name);
             if let (Some(stay), Some((_, address))) = (vm.stay, vm.current) {
                 let record = attachment(&self.boot, vm, stay, address);
                 self.unsaved.push(Record::PutAttachment(record));
@@ -182,7 +204,10 @@ impl Reconciler {
                 self.unsaved.push(Record::PutLease(lease));
                 self.unsaved.push(Record::RemoveLease { link: old.clone() });
             }
-            self.unsaved.push(Record::RemoveAttachment { link: old });
+            let link_gone = Record::RemoveAttachment { link: old.clone() };
+            self.unsaved.push(link_gone);
+            self.responders.rename(link.ifindex, &link.name);
+            self.rename_link(&old, &link.name);
         }
         if is_new {
             let text = format!("a VM link, number {}", link.ifindex);
@@ -194,7 +219,9 @@ impl Reconciler {
                 text,
             );
         }
-        vm
+        self.vms
+            .entry(link.ifindex)
+            .or_insert_with(|| VmLink::new(link))
     }
 
     /// The link is gone, or not ours any more.
@@ -228,17 +255,35 @@ impl Reconciler {
     }
 }
 
+/// What is to become of a link that a network claims.
+enum Verdict {
+    Serve(Box<Service>),
+    Not(Condition),
+}
+
+/// A VM that is to be served.
+struct Service {
+    stay: Stay,
+    binding: Binding,
+    /// What an operator should know all the same.
+    remark: Option<String>,
+    down: bool,
+}
+
 /// What is known of a link and its VM.
-pub(super) fn facts(link: &Link) -> LinkFacts {
-    let kind = match link.kind {
-        Kind::Bridge => LinkKind::Bridge,
-        _ => LinkKind::Tap,
+pub(super) fn facts(table: &LinkTable, link: &Link) -> LinkFacts {
+    let mut taps = table
+        .ports(link.ifindex)
+        .filter(|port| port.kind == Kind::Tap && port.carrier);
+    let (kind, tap) = match link.kind {
+        Kind::Bridge => (LinkKind::Bridge, taps.next()),
+        _ => (LinkKind::Tap, Some(link)),
     };
     LinkFacts {
         altnames: link.altnames.clone(),
         mtu: link.mtu,
         server_mac: link.mac,
-        tap_mac: (kind == LinkKind::Tap).then_some(link.mac),
+        tap_mac: tap.map(|tap| tap.mac),
         ..LinkFacts::new(&*link.name, kind)
     }
 }
@@ -254,7 +299,7 @@ fn host_route(config: &RouteConfig, address: Ipv4Addr, ifindex: u32) -> HostRout
     }
 }
 
-fn attachment(boot: &str, vm: &VmLink, stay: Stay, address: Ipv4Addr) -> Attachment {
+pub(super) fn attachment(boot: &str, vm: &VmLink, stay: Stay, address: Ipv4Addr) -> Attachment {
     Attachment {
         link: vm.name.clone(),
         ifindex: vm.ifindex,

@@ -204,6 +204,8 @@ pub enum EventKind {
     RouteAdded,
     /// The host route is gone.
     RouteRemoved,
+    /// An address is in use elsewhere, or is so no longer.
+    Conflict,
     /// A new config is in force.
     ConfigReloaded,
 }
@@ -225,6 +227,7 @@ impl EventKind {
             Self::ResponderLost => "responder_lost",
             Self::RouteAdded => "route_added",
             Self::RouteRemoved => "route_removed",
+            Self::Conflict => "conflict",
             Self::ConfigReloaded => "config_reloaded",
         }
     }

@@ -212,8 +212,8 @@ impl Allocations {
         if let Some(until) = self.quarantined.remove(from) {
             self.quarantined.insert(to.to_owned(), until);
         }
-        self.changes.insert(from.to_owned(), None);
-        self.changes.insert(to.to_owned(), Some(held.clone()));
+        self.changes.insert(from.to_owned());
+        self.changes.insert(to.to_owned());
         self.held.insert(to.to_owned(), held);
     }
 

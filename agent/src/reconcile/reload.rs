@@ -1,0 +1,153 @@
+//! Another config comes into force, whole or not at all.
+
+use super::Reconciler;
+use super::decide::facts;
+use jiff::Timestamp;
+use slash32_control::{EventKind, LinkRow, ReloadError, ReloadReport};
+use slash32_policy::{Allocations, Config};
+use std::sync::Arc;
+
+/// More changed links than this are counted, not named.
+const NAMED: usize = 20;
+
+impl Reconciler {
+    /// On SIGHUP: never at the price of a VM's address.
+    pub(super) async fn reload_on_signal(&mut self) {
+        match self.reload(false).await {
+            Ok(report) => report
+                .changed
+                .iter()
+                .for_each(|change| tracing::info!("reload: {change}")),
+            Err(error) => {
+                tracing::error!("the config is not reloaded, the old one stays in force: {error}")
+            }
+        }
+    }
+
+    /// Reads the config again and puts it into force. Without `force` not when a bound VM would lose its address.
+    pub(super) async fn reload(&mut self, force: bool) -> Result<ReloadReport, ReloadError> {
+        let config = crate::config::load(&self.config_file);
+        let config = config.map_err(|error| ReloadError::Config {
+            text: format!("{error:#}"),
+        })?;
+        let mut changed = changes(&self.config, &config);
+        let (agent, route) = (self.config.agent.clone(), self.config.route.clone());
+        if (&agent, &route) != (&config.agent, &config.route) {
+            changed
+                .push("[agent] and [route] take effect when slash32-agent is restarted".to_owned());
+        }
+        let config = Arc::new(Config {
+            agent,
+            route,
+            ..config
+        });
+        let mut allocations = self.allocations.clone();
+        allocations.reload(&config);
+        let lost = self.losers(&config, &mut allocations);
+        if !lost.is_empty() && !force {
+            return Err(ReloadError::WouldLose { links: lost });
+        }
+        changed.extend(self.other_bindings(&config, &mut allocations));
+        self.config = config;
+        self.allocations.reload(&self.config);
+        self.dirty
+            .extend(self.table.iter().map(|link| link.ifindex));
+        // Other subnets, so other foreign routes matter.
+        self.dump_at = tokio::time::Instant::now();
+        self.pass().await;
+        let text = "a new config is in force".to_owned();
+        self.published.event(
+            Timestamp::now(),
+            None,
+            EventKind::ConfigReloaded,
+            None,
+            text,
+        );
+        Ok(ReloadReport { changed, lost })
+    }
+
+    /// The bound VMs that would have another address, or none, by `config` and `allocations`.
+    pub(super) fn losers(&self, config: &Config, allocations: &mut Allocations) -> Vec<LinkRow> {
+        let now = Timestamp::now();
+        let bound: Vec<_> = self.vms.values().filter(|vm| vm.is_bound(now)).collect();
+        let rows = self.published.rows();
+        let loses = |ifindex: u32, address| {
+            let Some(link) = self.table.get(ifindex) else {
+                return false;
+            };
+            let Ok(Some(network)) = config.network_of(&link.name, &link.altnames) else {
+                return true;
+            };
+            allocations
+                .assign(config, network, &facts(&self.table, link))
+                .map(|assignment| assignment.address)
+                != Ok(address)
+        };
+        let mut loses = loses;
+        let lost: Vec<u32> = bound
+            .iter()
+            .filter_map(|vm| vm.current.map(|(_, address)| (vm.ifindex, address)))
+            .filter(|(ifindex, address)| loses(*ifindex, *address))
+            .map(|(ifindex, _)| ifindex)
+            .collect();
+        rows.into_iter()
+            .filter(|row| lost.contains(&row.ifindex))
+            .collect()
+    }
+
+    /// The links whose VMs keep their address and get other options.
+    fn other_bindings(&self, config: &Config, allocations: &mut Allocations) -> Vec<String> {
+        let mut links = Vec::new();
+        for vm in self.vms.values() {
+            let (Some(serve), Some(link)) = (&vm.serve, self.table.get(vm.ifindex)) else {
+                continue;
+            };
+            let Ok(Some(network)) = config.network_of(&link.name, &link.altnames) else {
+                continue;
+            };
+            let facts = facts(&self.table, link);
+            if let Ok(assignment) = allocations.assign(config, network, &facts)
+                && assignment.address == serve.binding.address
+                && config.binding(network, &assignment, &facts) != serve.binding
+            {
+                links.push(vm.name.as_str());
+            }
+        }
+        let more = links.len().saturating_sub(NAMED);
+        let mut told: Vec<_> = links
+            .into_iter()
+            .take(NAMED)
+            .map(|link| format!("{link}: its VM gets other options when it renews"))
+            .collect();
+        if more > 0 {
+            told.push(format!("and {more} more links"));
+        }
+        told
+    }
+}
+
+/// Which networks come, go, or change their gateway.
+fn changes(before: &Config, after: &Config) -> Vec<String> {
+    let mut changes = Vec::new();
+    for network in &before.networks {
+        match after.network(&network.name) {
+            None => changes.push(format!("network {} is gone", network.name)),
+            Some(new) if new.gateway != network.gateway => {
+                changes.push(format!(
+                    "network {}: gateway {} becomes {}",
+                    network.name, network.gateway, new.gateway
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    let is_new = |name: &str| before.network(name).is_none();
+    changes.extend(
+        after
+            .networks
+            .iter()
+            .filter(|n| is_new(&n.name))
+            .map(|n| format!("network {} is new", n.name)),
+    );
+    changes
+}
