@@ -41,10 +41,26 @@ impl Reconciler {
         subnets.any(|subnet| subnet.prefix.contains(address))
     }
 
+    /// The config or an operator fixes the address for a VM.
+    fn is_fixed(&self, address: Ipv4Addr) -> bool {
+        let mut networks = self.config.networks.iter();
+        networks.any(|network| network.reservation_at(address).is_some())
+            || self.allocations.bound().any(|(_, bound)| bound == address)
+    }
+
+    /// The route says that another machine has the address: it lies in one of our subnets, and the way to it is not one of
+    /// our own links, as that of a routing daemon's copy of our route is.
+    fn is_elsewhere(&self, route: &ForeignRoute) -> bool {
+        let is_vm_link = route
+            .ifindex
+            .is_some_and(|ifindex| self.vms.contains_key(&ifindex));
+        self.is_ours(route.address) && !is_vm_link
+    }
+
     /// Somebody else's route to a single address came or went.
     pub(super) fn notice_foreign(&mut self, route: ForeignRoute, present: bool) {
         let address = route.address;
-        if !self.is_ours(address) {
+        if present && !self.is_elsewhere(&route) {
             return;
         }
         let routes = self.foreign.entry(address).or_default();
@@ -66,10 +82,7 @@ impl Reconciler {
     /// A dump of all of them.
     pub(super) fn replace_foreign(&mut self, routes: Vec<ForeignRoute>) {
         let mut now: BTreeMap<Ipv4Addr, BTreeSet<ForeignRoute>> = BTreeMap::new();
-        for route in routes
-            .into_iter()
-            .filter(|route| self.is_ours(route.address))
-        {
+        for route in routes.into_iter().filter(|route| self.is_elsewhere(route)) {
             now.entry(route.address).or_default().insert(route);
         }
         let before = std::mem::replace(&mut self.foreign, now);
@@ -101,15 +114,17 @@ impl Reconciler {
             .allocations
             .set_asides()
             .any(|(aside, why)| aside == address && why.why == ANNOUNCED);
-        match (announced, is_aside) {
-            (false, true) => {
-                self.allocations.restore(address);
-                self.tell_conflict(address, "is no longer announced by another host");
-            }
-            // A VM that runs here keeps its address: a migration looks like this, too. Its row says so.
-            (true, false) if holder.is_none_or(|(_, runs)| !runs) => {
+        // A VM that runs here keeps its address, and so does one whose address somebody fixed: there is no next one for it,
+        // and a move from another host looks like this, too. Its row says so.
+        let runs = holder.is_some_and(|(_, runs)| runs);
+        match (announced && !runs && !self.is_fixed(address), is_aside) {
+            (true, false) => {
                 self.allocations.set_aside(address, None, ANNOUNCED);
                 self.tell_conflict(address, "is announced by another host, and set aside");
+            }
+            (false, true) => {
+                self.allocations.restore(address);
+                self.tell_conflict(address, "is no longer set aside");
             }
             _ => {}
         }
