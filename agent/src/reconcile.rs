@@ -174,6 +174,10 @@ impl Reconciler {
     }
 
     fn next_deadline(&self) -> Instant {
+        if !self.dirty.is_empty() {
+            // A pass has found out that something changed for other links.
+            return Instant::now();
+        }
         let retries = self
             .vms
             .values()
@@ -350,11 +354,7 @@ impl Reconciler {
         if self.unsaved.is_empty() {
             return true;
         }
-        if self.unsaved.iter().any(frees_an_address) {
-            let lacking = |vm: &&VmLink| matches!(vm.condition, Condition::Unassigned(_));
-            self.dirty
-                .extend(self.vms.values().filter(lacking).map(|vm| vm.ifindex));
-        }
+        let frees = self.unsaved.iter().any(frees_an_address);
         let records = std::mem::take(&mut self.unsaved);
         let store = Arc::clone(&self.store);
         // A commit waits for the disk: elsewhere, so that the operator API goes on answering.
@@ -367,7 +367,14 @@ impl Reconciler {
         })
         .await;
         match saved {
-            Ok((Ok(()), _)) => true,
+            Ok((Ok(()), _)) => {
+                if frees {
+                    let lacking = |vm: &&VmLink| matches!(vm.condition, Condition::Unassigned(_));
+                    let lacking = self.vms.values().filter(lacking);
+                    self.dirty.extend(lacking.map(|vm| vm.ifindex));
+                }
+                true
+            }
             Ok((Err(error), records)) => {
                 tracing::error!("{error}; bound VMs stay served, new ones wait");
                 self.unsaved = records;
