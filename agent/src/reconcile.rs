@@ -41,6 +41,8 @@ use tokio::time::Instant;
 const FULL_PASS: Duration = Duration::from_secs(60);
 /// How long news of leases may wait for the store: the responders know them all the while.
 const LEASE_DELAY: Duration = Duration::from_secs(1);
+/// How long after a failed commit the store is tried again.
+const STORE_RETRY: Duration = Duration::from_secs(2);
 /// How long after a lost netlink message the second dump is made: by then the queue of before is empty.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -58,6 +60,9 @@ pub(crate) struct Reconciler {
     /// Leases that are not durable yet, and since when.
     unsaved_leases: BTreeMap<String, Lease>,
     save_leases_at: Option<Instant>,
+    /// What is wrong with the store, as it was last told, and when it is tried again.
+    store_trouble: Option<String>,
+    retry_save_at: Option<Instant>,
 
     /// Why the store cannot be read, if so: then running responders are left alone.
     blind: Option<String>,
@@ -67,6 +72,10 @@ pub(crate) struct Reconciler {
     /// Somebody else's routes to single addresses of our subnets.
     foreign: BTreeMap<Ipv4Addr, BTreeSet<ForeignRoute>>,
     probes: Probes,
+    /// Addresses that the store knows to be set aside.
+    saved_asides: BTreeSet<Ipv4Addr>,
+    /// The responders of before are known, so it is known which VMs run here.
+    adopted: bool,
     /// When a quarantine, or the time that an address is set aside, is over.
     sweep_at: Option<Instant>,
     /// The kernel may have flushed routes without a word.
@@ -124,12 +133,20 @@ impl Reconciler {
             unsaved: Vec::new(),
             unsaved_leases: BTreeMap::new(),
             save_leases_at: None,
+            store_trouble: None,
+            retry_save_at: None,
             blind: parts.blind,
             left_alone: BTreeSet::new(),
             table: LinkTable::default(),
             routes: BTreeSet::new(),
             foreign: BTreeMap::new(),
             probes: Probes::new(),
+            saved_asides: records
+                .set_asides
+                .iter()
+                .map(|aside| aside.address)
+                .collect(),
+            adopted: false,
             sweep_at: None,
             routes_stale: false,
             responders: parts.responders,
@@ -146,6 +163,7 @@ impl Reconciler {
         };
         reconciler.dump().await?;
         reconciler.adopt(records.attachments).await?;
+        reconciler.adopted = true;
         reconciler.judge_conflicts();
         reconciler.pass().await;
         Ok(reconciler)
@@ -187,6 +205,7 @@ impl Reconciler {
             retries,
             self.save_leases_at,
             self.sweep_at,
+            self.retry_save_at,
             self.responders.next_deadline(),
         ];
         others
@@ -210,7 +229,9 @@ impl Reconciler {
         for ifindex in self.responders.silent() {
             self.lose_responder(ifindex, "says nothing, so it is replaced");
         }
-        if self.save_leases_at.is_some_and(|at| at <= now) {
+        if self.retry_save_at.take_if(|at| *at <= now).is_some()
+            || self.save_leases_at.is_some_and(|at| at <= now)
+        {
             self.save().await;
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
@@ -368,17 +389,26 @@ impl Reconciler {
         .await;
         match saved {
             Ok((Ok(()), _)) => {
+                if self.store_trouble.take().is_some() {
+                    tracing::info!("the store works again");
+                    // Whoever waited for it gets what it was not told.
+                    self.retry_save_at = None;
+                    self.dirty.extend(self.vms.keys());
+                }
                 if frees {
-                    let lacking = |vm: &&VmLink| matches!(vm.condition, Condition::Unassigned(_));
-                    let lacking = self.vms.values().filter(lacking);
-                    self.dirty.extend(lacking.map(|vm| vm.ifindex));
+                    self.look_again();
                 }
                 true
             }
             Ok((Err(error), records)) => {
-                tracing::error!("{error}; bound VMs stay served, new ones wait");
                 self.unsaved = records;
-                self.dump_at = self.dump_at.min(Instant::now() + SETTLE);
+                self.retry_save_at = Some(Instant::now() + STORE_RETRY);
+                let trouble = error.to_string();
+                // Once, however often it is tried.
+                if self.store_trouble.as_ref() != Some(&trouble) {
+                    tracing::error!("{trouble}; bound VMs stay served, new ones wait");
+                    self.store_trouble = Some(trouble);
+                }
                 false
             }
             Err(error) => {
@@ -437,12 +467,32 @@ impl Reconciler {
         })
     }
 
-    /// Ends what time ends. VMs without an address are looked at again when something may have come free.
+    /// An address may have come free: VMs without one may have it.
+    fn look_again(&mut self) {
+        let lacking = |vm: &&VmLink| matches!(vm.condition, Condition::Unassigned(_));
+        let lacking = self.vms.values().filter(lacking);
+        self.dirty.extend(lacking.map(|vm| vm.ifindex));
+    }
+
+    /// Ends what time ends.
     fn sweep(&mut self) {
         let boottime = slash32_sys::clock::boottime();
         let next = self.allocations.sweep(slash32_binding::Instant(boottime));
         let pause = |at: slash32_binding::Instant| at.0.saturating_sub(boottime);
         self.sweep_at = next.map(|at| Instant::now() + Duration::from_nanos(pause(at)));
+        let aside: BTreeSet<_> = self
+            .allocations
+            .set_asides()
+            .map(|(address, _)| address)
+            .collect();
+        let over: Vec<_> = self.saved_asides.difference(&aside).copied().collect();
+        if !over.is_empty() {
+            self.look_again();
+        }
+        for address in over {
+            self.saved_asides.remove(&address);
+            self.unsaved.push(Record::RemoveSetAside { address });
+        }
     }
 }
 

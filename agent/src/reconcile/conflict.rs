@@ -98,6 +98,9 @@ impl Reconciler {
 
     /// Sets every address aside that another host announces, unless its VM runs here.
     pub(super) fn judge_conflicts(&mut self) {
+        if !self.adopted {
+            return;
+        }
         for address in self.foreign.keys().copied().collect::<Vec<_>>() {
             self.judge(address, true);
         }
@@ -124,6 +127,7 @@ impl Reconciler {
             }
             (false, true) => {
                 self.allocations.restore(address);
+                self.look_again();
                 self.tell_conflict(address, "is no longer set aside");
             }
             _ => {}
@@ -170,6 +174,7 @@ impl Reconciler {
             self.allocations
                 .set_aside(address, Some(in_seconds(ANSWERED_FOR)), ANSWERED);
             let since = Timestamp::now().as_second();
+            self.saved_asides.insert(address);
             self.unsaved.push(Record::PutSetAside(SetAside {
                 address,
                 reason: ANSWERED.into(),
