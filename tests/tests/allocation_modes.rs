@@ -222,6 +222,25 @@ fn a_mac_that_says_no_address_of_the_network_gets_none() -> Result<()> {
 }
 
 #[test]
+fn two_taps_with_one_mac_never_share_its_address() -> Result<()> {
+    let host = Host::new()?;
+    let agent = Agent::start(&host, CI_FARM)?;
+    let wanted = Ipv4Addr::new(10, 20, 0, 5);
+    let first = tap_with_mac(&host, "vnet1", "fe:54:00:14:00:05")?;
+    is_given(&agent, "vnet1", wanted)?;
+    let _second = tap_with_mac(&host, "vnet2", "fe:54:00:14:00:05")?;
+    let row = agent.wait("vnet2", "unassigned", BOUND)?;
+    ensure!(
+        row["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("vnet1")),
+        "{row}"
+    );
+    drop(first);
+    is_given(&agent, "vnet2", wanted)
+}
+
+#[test]
 fn mac_encode_decode_and_next_agree_with_what_a_vm_gets() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, CI_FARM)?;

@@ -137,6 +137,32 @@ fn a_default_route_and_a_route_to_a_block_change_nothing() -> Result<()> {
 }
 
 #[test]
+fn a_bound_vm_whose_address_is_announced_elsewhere_keeps_it_and_its_row_says_so() -> Result<()> {
+    let host = Host::new()?;
+    let _fabric = host.fabric()?;
+    let mut agent = Agent::start(&host, POOL)?;
+    let mut client = vm(&host, 1)?;
+    let ack = client.bind()?;
+    ensure!(ack.yiaddr == FIRST);
+    agent.wait("virbr1", "bound", BOUND)?;
+    let route = format!("{FIRST}/32 via 192.0.2.2 proto bird metric 32");
+    host.namespace().ip(&format!("route add {route}"))?;
+    is_warned(&agent)?;
+    let request = client.renewing(&ack);
+    expect(message_type::ACK, client.ask(&request)?)?;
+    agent.kill()?;
+    agent.restart()?;
+    is_warned(&agent)?;
+    let request = client.renewing(&ack);
+    expect(message_type::ACK, client.ask(&request)?)?;
+    host.namespace().ip(&format!("route del {route}"))?;
+    agent.wait_row("virbr1", "bound without a reason", AT_ONCE, |row| {
+        row["state"] == "bound" && row["address"] == FIRST.to_string() && row["reason"].is_null()
+    })?;
+    are_set_aside(&agent, 0)
+}
+
+#[test]
 fn a_vm_that_has_not_asked_yet_gets_another_address_when_its_own_is_announced_elsewhere()
 -> Result<()> {
     let host = Host::new()?;
@@ -151,6 +177,26 @@ fn a_vm_that_has_not_asked_yet_gets_another_address_when_its_own_is_announced_el
         row["state"] == "ready" && row["address"] == SECOND.to_string()
     })?;
     ensure!(client.bind()?.yiaddr == SECOND);
+    Ok(())
+}
+
+#[test]
+fn a_vm_without_an_address_has_one_as_soon_as_the_conflict_is_over() -> Result<()> {
+    let host = Host::new()?;
+    let _fabric = host.fabric()?;
+    let agent = Agent::start(&host, POOL)?;
+    for address in [FIRST, SECOND, THIRD] {
+        host.namespace()
+            .ip(&format!("route add {address}/32 dev uplink proto static"))?;
+    }
+    are_set_aside(&agent, 3)?;
+    let _client = vm(&host, 1)?;
+    agent.wait("virbr1", "unassigned", BOUND)?;
+    host.namespace()
+        .ip(&format!("route del {SECOND}/32 dev uplink"))?;
+    agent.wait_row("virbr1", "given the address", AT_ONCE, |row| {
+        row["address"] == SECOND.to_string()
+    })?;
     Ok(())
 }
 
