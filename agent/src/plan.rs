@@ -21,6 +21,8 @@ pub(crate) struct Desired {
 pub(crate) struct DesiredLink {
     /// On the link as a /32.
     pub(crate) gateway: Ipv4Addr,
+    /// The VM still uses a gateway of an earlier config: that address stays until it has renewed.
+    pub(crate) keep_addresses: bool,
     /// IPv6 is off, or else at least router advertisements are not believed.
     pub(crate) ipv6_disabled: bool,
     /// `None`: no VM is to be served.
@@ -162,7 +164,11 @@ fn removals(desired: &Desired, observed: &Observed, steps: &mut Vec<Step>) {
         }
     }
     for (&ifindex, link) in &observed.links {
-        let gateway = desired.links.get(&ifindex).map(|desired| desired.gateway);
+        let desired = desired.links.get(&ifindex);
+        if desired.is_some_and(|desired| desired.keep_addresses) {
+            continue;
+        }
+        let gateway = desired.map(|desired| desired.gateway);
         let stale = link
             .addresses
             .iter()
@@ -175,7 +181,8 @@ fn removals(desired: &Desired, observed: &Observed, steps: &mut Vec<Step>) {
 }
 
 fn additions(ifindex: u32, link: &DesiredLink, observed: &Observed, steps: &mut Vec<Step>) {
-    if let Some(now) = observed.links.get(&ifindex) {
+    let now = observed.links.get(&ifindex);
+    if let Some(now) = now {
         if !now
             .addresses
             .iter()
@@ -221,8 +228,26 @@ fn additions(ifindex: u32, link: &DesiredLink, observed: &Observed, steps: &mut 
         _ => steps.push(Step::Hello {
             ifindex,
             serve: Box::new(serve.clone()),
-            sockets: serving.is_none(),
+            sockets: serving
+                .is_none_or(|responder| has_sockets_of_another_gateway(link, responder, now)),
             confirmed,
+        }),
+    }
+}
+
+/// The idle socket is bound to the gateway's address, so another gateway needs another one. What an earlier agent gave is
+/// seen on the link: it has put that gateway there.
+fn has_sockets_of_another_gateway(
+    link: &DesiredLink,
+    responder: &ObservedResponder,
+    now: Option<&ObservedLink>,
+) -> bool {
+    match &responder.binding {
+        Some(binding) => binding.gateway != link.gateway,
+        None => now.is_some_and(|now| {
+            now.addresses
+                .iter()
+                .any(|a| a.ours && a.address != link.gateway)
         }),
     }
 }

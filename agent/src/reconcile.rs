@@ -277,8 +277,8 @@ impl Reconciler {
             let present: HashSet<&str> = self.table.iter().map(|link| link.name.as_str()).collect();
             self.allocations.retain_links(|name| present.contains(name));
         }
-        let steps = self.settle(&scope).await;
-        let failed = self.apply(steps).await;
+        let (steps, mut failed) = self.settle(&scope).await;
+        failed.extend(self.apply(steps).await);
         self.conclude(&scope, &failed);
         self.probe_ahead();
     }
@@ -286,15 +286,16 @@ impl Reconciler {
     /// Brings one link to what it should be, in the middle of a pass over others.
     async fn pass_one(&mut self, ifindex: u32) {
         let scope = BTreeSet::from([ifindex]);
-        let mut failed = BTreeSet::new();
-        for step in self.settle(&scope).await {
+        let (steps, mut failed) = self.settle(&scope).await;
+        for step in steps {
             self.carry_out(step, &mut failed).await;
         }
         self.conclude(&scope, &failed);
     }
 
-    /// Decides about the links in `scope`, makes that durable, and plans.
-    async fn settle(&mut self, scope: &BTreeSet<u32>) -> Vec<Step> {
+    /// Decides about the links in `scope`, makes that durable, and plans. Also returns the links whose VM waits for the store:
+    /// nobody is told an address that is not durable, and everybody else is served all the same.
+    async fn settle(&mut self, scope: &BTreeSet<u32>) -> (Vec<Step>, BTreeSet<u32>) {
         let mut desired = Desired::default();
         for ifindex in scope {
             if let Some(link) = self.decide(*ifindex) {
@@ -304,10 +305,32 @@ impl Reconciler {
         self.sweep();
         let durable = self.save().await;
         let mut steps = plan(&desired, &self.observe(scope));
-        if !durable {
-            steps.retain(|step| !step.tells_an_address());
+        let waiting = if durable {
+            BTreeSet::new()
+        } else {
+            self.waiting_for_the_store(scope)
+        };
+        steps.retain(|step| !(step.tells_an_address() && waiting.contains(&step.ifindex())));
+        (steps, waiting)
+    }
+
+    /// The links in `scope` whose present generation is not durable. Their rows say so.
+    fn waiting_for_the_store(&mut self, scope: &BTreeSet<u32>) -> BTreeSet<u32> {
+        let begun = |record: &Record| match record {
+            Record::PutAttachment(attachment) => Some(attachment.ifindex),
+            _ => None,
+        };
+        let begun: BTreeSet<u32> = self.unsaved.iter().filter_map(begun).collect();
+        for ifindex in scope.intersection(&begun) {
+            if let Some(vm) = self.vms.get_mut(ifindex) {
+                let trouble = self
+                    .store_trouble
+                    .as_deref()
+                    .unwrap_or("it is not written yet");
+                vm.error = Some(format!("waits for the store: {trouble}"));
+            }
         }
-        steps
+        scope.intersection(&begun).copied().collect()
     }
 
     /// Forgets old errors, and shows how things are.

@@ -4,9 +4,9 @@ use crate::link::Link;
 use crate::plan::Serve;
 use crate::presence::Stay;
 use jiff::Timestamp;
-use slash32_binding::{Binding, Generation, Ipv4Addr, MacAddr, Outcome, Reason};
+use slash32_binding::{Generation, Ipv4Addr, MacAddr, Outcome, Reason};
 use slash32_control::{HistoryEntry, Lease, LinkRow, Port, State};
-use slash32_ipc::Counters;
+use slash32_ipc::{Counters, digest};
 use std::collections::{BTreeMap, VecDeque};
 use tokio::time::Instant;
 
@@ -35,8 +35,8 @@ pub(crate) struct VmLink {
     /// An earlier generation of the same address was acknowledged until then: its route is there without a claim.
     pub(crate) kept: Option<KeptLease>,
     pub(crate) acked_at: Option<Timestamp>,
-    /// What was acknowledged then, when this agent knows: a VM runs on it until it renews.
-    pub(crate) acked: Option<Binding>,
+    /// The digest of what that ACK told; 0 before one.
+    pub(crate) acked_digest: u64,
     /// Of the last ACK, in seconds.
     pub(crate) lease_time: u32,
     pub(crate) released: bool,
@@ -96,7 +96,7 @@ impl VmLink {
             claimed: false,
             kept: None,
             acked_at: None,
-            acked: None,
+            acked_digest: 0,
             lease_time: 0,
             released: false,
             route: false,
@@ -121,7 +121,7 @@ impl VmLink {
         self.claimed = false;
         self.kept = None;
         self.acked_at = None;
-        self.acked = None;
+        self.acked_digest = 0;
         self.released = false;
         self.mac = None;
         self.options.clear();
@@ -159,6 +159,12 @@ impl VmLink {
         })
     }
 
+    /// What the VM was told last is not what is in force now.
+    pub(crate) fn runs_on_older(&self) -> bool {
+        let tells = self.serve.as_ref().map(|serve| digest(&serve.binding));
+        self.acked_at.is_some() && tells.is_some_and(|tells| tells != self.acked_digest)
+    }
+
     /// The VM has acknowledged its address, has not given it back, and its lease runs.
     pub(crate) fn is_bound(&self, now: Timestamp) -> bool {
         self.acked_at.is_some() && !self.released && self.expires_at().is_none_or(|end| end > now)
@@ -192,9 +198,8 @@ impl VmLink {
             return Some("a second MAC is ignored".into());
         }
         if bound {
-            let is_older = self.acked.is_some()
-                && self.acked != self.serve.as_ref().map(|serve| serve.binding);
-            is_older.then(|| "runs on older options until it renews".into())
+            self.runs_on_older()
+                .then(|| "runs on older options until it renews".into())
         } else if self.released {
             Some("released by the VM".into())
         } else if self.acked_at.is_some() {

@@ -2,7 +2,7 @@
 
 use slash32_binding::{Generation, Instant, Outcome};
 use slash32_dhcp::{MAX_FRAME, Responder};
-use slash32_ipc::Hello;
+use slash32_ipc::{Hello, digest};
 use slash32_sys::fd::OwnedFd;
 
 /// A held ACK that is older than this is not sent any more: the client has asked again or given up.
@@ -18,6 +18,10 @@ pub(crate) struct Serving {
     pub(crate) last_ack: Option<Instant>,
     /// Option 51 of that ACK.
     pub(crate) lease_time: u32,
+    /// What that ACK told.
+    pub(crate) told: u64,
+    /// What the next one tells.
+    pub(crate) tells: u64,
     pub(crate) released: bool,
     held: Option<Held>,
     held_frame: [u8; MAX_FRAME],
@@ -40,6 +44,8 @@ impl Serving {
             confirmed: hello.confirmed,
             last_ack: None,
             lease_time: 0,
+            told: 0,
+            tells: digest(&hello.binding),
             released: false,
             held: None,
             held_frame: [0; MAX_FRAME],
@@ -55,8 +61,16 @@ impl Serving {
             self.held = None;
             self.last_ack = None;
             self.lease_time = 0;
+            self.told = 0;
         }
+        self.tells = digest(&hello.binding);
         self.responder.rebind(hello.binding);
+    }
+
+    /// Fresh sockets for the same VM: its gateway is another one now.
+    pub(crate) fn replace_sockets(&mut self, packet: OwnedFd, idle: Option<OwnedFd>) {
+        self.packet = packet;
+        self._idle = idle;
     }
 
     /// Keeps an ACK until the host route is there. True when one was waiting already and is now replaced.

@@ -123,8 +123,13 @@ impl Server {
 
     fn greet(&mut self, hello: Hello, [packet, idle]: [Option<OwnedFd>; 2]) {
         match (packet, &mut self.serving) {
+            (packet, Some(serving)) if serving.number == hello.generation => {
+                serving.rebind(hello);
+                if let Some(packet) = packet {
+                    serving.replace_sockets(packet, idle);
+                }
+            }
             (Some(packet), _) => self.serving = Some(Serving::new(hello, packet, idle)),
-            (None, Some(serving)) if serving.number == hello.generation => serving.rebind(hello),
             // A new generation without its sockets: not our protocol.
             (None, _) => {
                 self.agent = None;
@@ -213,7 +218,8 @@ impl Server {
         if acknowledges(outcome) {
             serving.lease_time = serving.responder.binding().lease_time;
             let first = serving.last_ack.replace(now).is_none();
-            if first || core::mem::take(&mut serving.released) {
+            let other = core::mem::replace(&mut serving.told, serving.tells) != serving.tells;
+            if first || other || core::mem::take(&mut serving.released) {
                 self.report(now);
             }
         }
@@ -231,6 +237,7 @@ impl Server {
                 confirmed: serving.confirmed,
                 last_ack_age: serving.last_ack.map(|then| now.nanoseconds_since(then)),
                 lease_time: serving.lease_time,
+                told: serving.told,
                 released: serving.released,
                 counters: self.counters,
             },
@@ -239,6 +246,7 @@ impl Server {
                 confirmed: false,
                 last_ack_age: None,
                 lease_time: 0,
+                told: 0,
                 released: false,
                 counters: self.counters,
             },

@@ -26,6 +26,7 @@ fn serve(generation: u64, address: Ipv4Addr) -> Serve {
 fn desired_link(serve: Option<Serve>, route: Option<HostRoute>) -> DesiredLink {
     DesiredLink {
         gateway: GATEWAY,
+        keep_addresses: false,
         ipv6_disabled: true,
         serve,
         route,
@@ -256,6 +257,67 @@ fn a_changed_gateway_replaces_the_address_that_we_put_on_the_link() {
             }
         ]
     );
+}
+
+#[test]
+fn a_gateway_that_a_running_vm_still_uses_stays_beside_the_new_one() {
+    let old = LinkAddress {
+        address: Ipv4Addr::new(172, 31, 1, 1),
+        prefix_length: 32,
+        ours: true,
+    };
+    let link = ObservedLink {
+        addresses: BTreeSet::from([old]),
+        ..prepared_link()
+    };
+    let desired = DesiredLink {
+        keep_addresses: true,
+        ..desired_link(None, None)
+    };
+    let address = GATEWAY;
+    assert_eq!(
+        plan(&one(desired), &seen(link, None, &[])),
+        [Step::AddAddress {
+            ifindex: 7,
+            address
+        }]
+    );
+}
+
+#[test]
+fn another_gateway_needs_another_idle_socket_in_the_same_generation() {
+    let mut old = serve(1, VM).binding;
+    old.gateway = Ipv4Addr::new(172, 31, 1, 1);
+    let old_address = LinkAddress {
+        address: old.gateway,
+        prefix_length: 32,
+        ours: true,
+    };
+    let mut link = prepared_link();
+    link.addresses.insert(old_address);
+    let desired = DesiredLink {
+        keep_addresses: true,
+        ..desired_link(Some(serve(1, VM)), Some(route(7, VM)))
+    };
+    for known in [Some(old), None] {
+        let now = seen(
+            link.clone(),
+            Some(responder(1, known, true)),
+            &[route(7, VM)],
+        );
+        let steps = plan(&one(desired.clone()), &now);
+        assert!(
+            matches!(
+                steps[..],
+                [Step::Hello {
+                    sockets: true,
+                    confirmed: true,
+                    ..
+                }]
+            ),
+            "{steps:?}"
+        );
+    }
 }
 
 #[test]

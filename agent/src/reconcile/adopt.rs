@@ -105,6 +105,7 @@ impl Reconciler {
                 .map(|age| SignedDuration::from_nanos(age as i64));
             vm.acked_at = age.and_then(|age| Timestamp::now().checked_sub(age).ok());
             vm.lease_time = state.lease_time;
+            vm.acked_digest = state.told;
             if let Some(lease) = vm.lease() {
                 self.keep_lease(lease);
             }

@@ -61,6 +61,7 @@ impl Reconciler {
         let desired = |serve, route| {
             Some(DesiredLink {
                 gateway: network.gateway,
+                keep_addresses: false,
                 ipv6_disabled: network.ipv6 == Ipv6::Off,
                 serve,
                 route,
@@ -75,10 +76,14 @@ impl Reconciler {
                 let serve = self.serve(link, service.stay, service.binding, may_keep)?;
                 let vm = self.vms.get(&link.ifindex)?;
                 let early = config.route.install == Install::Bind || vm.kept.is_some();
+                let keep_addresses = vm.runs_on_older() && vm.is_bound(Timestamp::now());
                 let address = service.binding.address;
                 let route = (!service.down && (vm.claimed || early))
                     .then(|| host_route(&config.route, address, link.ifindex));
-                return desired(Some(serve), route);
+                return desired(Some(serve), route).map(|link| DesiredLink {
+                    keep_addresses,
+                    ..link
+                });
             }
             Verdict::Not(condition) => condition,
         };
@@ -128,7 +133,13 @@ impl Reconciler {
                 foreign_address(link, network.gateway).or_else(|| self.conflict(assignment.address))
             }
         };
-        let binding = config.binding(network, &assignment, &facts);
+        let mut binding = config.binding(network, &assignment, &facts);
+        // The agent put an earlier gateway there, and takes it away when the VM has renewed.
+        let mut ours = link
+            .addresses
+            .iter()
+            .filter(|a| a.ours && a.address != network.gateway);
+        binding.former_gateway = ours.next().map(|former| former.address);
         Verdict::Serve(Box::new(Service {
             stay,
             binding,

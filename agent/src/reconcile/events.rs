@@ -149,7 +149,6 @@ impl Reconciler {
                 let renewed = vm.acked_at.is_some();
                 vm.acked_at = acked_at;
                 vm.lease_time = state.lease_time;
-                vm.acked = vm.serve.as_ref().map(|serve| serve.binding);
                 lease = vm.lease();
                 if renewed && !state.released {
                     let text = "the lease was renewed".to_owned();
@@ -174,6 +173,11 @@ impl Reconciler {
                     address,
                     text,
                 );
+            }
+            let before = std::mem::replace(&mut vm.acked_digest, state.told);
+            if before != 0 && before != state.told {
+                // A gateway of an earlier config may go now.
+                self.dirty.insert(ifindex);
             }
             vm.released = state.released;
             if let Some(lease) = lease {

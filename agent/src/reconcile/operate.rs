@@ -3,6 +3,7 @@
 use super::Reconciler;
 use super::decide::{attachment, facts};
 use crate::operator::Request;
+use crate::vm::VmLink;
 use jiff::Timestamp;
 use slash32_control::{Done, Explanation, NextMac, PoolRow, Refused, ShowError, resolve};
 use slash32_policy::{LinkFacts, LinkKind, Network};
@@ -92,6 +93,20 @@ impl Reconciler {
         if let Some(refusal) = self.allocations.may_bind(network, &facts, address) {
             return Err(refused(format!("{address} {refusal}")));
         }
+        let now = Timestamp::now();
+        let holds = |vm: &&VmLink| {
+            vm.name != link && vm.current.is_some_and(|(_, current)| current == address)
+        };
+        let holder = self
+            .vms
+            .values()
+            .find(holds)
+            .map(|vm| (vm.ifindex, vm.name.clone(), vm.is_bound(now)));
+        if let Some((_, name, true)) = holder {
+            return Err(refused(format!(
+                "{address} is the address of the VM that runs on {name}: stop that one first"
+            )));
+        }
         let before = self.allocations.unbind(link);
         let bound = self.allocations.bind(link, address);
         if let Err(refusal) = bound {
@@ -113,6 +128,11 @@ impl Reconciler {
             return Err(refused(
                 "the store cannot be written; the agent's log says why".to_owned(),
             ));
+        }
+        if let Some((holder, ..)) = holder {
+            // It was told the address and has not taken it: it gets another one first.
+            self.dirty.insert(holder);
+            self.pass().await;
         }
         let mut done = format!("{link} is bound to {address}");
         if network.reservation_of(&facts).is_some() {

@@ -22,6 +22,8 @@ pub struct Binding {
     pub netmask: Ipv4Addr,
     /// Option 54 (Server Identifier), option 3 (Router), both next hops of option 121, and the IP source of every reply.
     pub gateway: Ipv4Addr,
+    /// The gateway that the VM was told before this one: its renewals still come there until it has heard of the new one.
+    pub former_gateway: Option<Ipv4Addr>,
     /// The Ethernet source of every reply, and the only unicast Ethernet destination that is ours: the link's own address.
     pub server_mac: MacAddr,
     /// The only `chaddr` that is served, when the host knows it; else the first acknowledged one owns the generation.
@@ -71,6 +73,7 @@ impl Binding {
             address,
             netmask: Ipv4Addr::BROADCAST,
             gateway,
+            former_gateway: None,
             server_mac: MacAddr::ZERO,
             chaddr: None,
             lease_time: 86_400,

@@ -39,7 +39,7 @@ pub(crate) struct Datagram<'a> {
 }
 
 /// Takes a frame that is a whole, unfragmented and intact UDP datagram to port 67, sent to everybody or to
-/// `binding.server_mac` and `binding.gateway`. Bytes behind the IP packet are Ethernet's padding.
+/// `binding.server_mac` and `binding.gateway` or its former one. Bytes behind the IP packet are Ethernet's padding.
 pub(crate) fn read<'a>(frame: &'a [u8], binding: &Binding) -> Result<Datagram<'a>, Reason> {
     let ethernet = EthernetPacket::new(frame).ok_or(Reason::Truncated)?;
     if ethernet.get_ethertype() != EtherTypes::Ipv4 {
@@ -76,7 +76,8 @@ pub(crate) fn read<'a>(frame: &'a [u8], binding: &Binding) -> Result<Datagram<'a
     if udp.get_destination() != SERVER_PORT {
         return Err(Reason::NotDhcp);
     }
-    if destination != Ipv4Addr::BROADCAST && destination != binding.gateway {
+    let is_ours = destination == binding.gateway || Some(destination) == binding.former_gateway;
+    if destination != Ipv4Addr::BROADCAST && !is_ours {
         return Err(Reason::OtherHost);
     }
     let udp_length = usize::from(udp.get_length());

@@ -14,8 +14,8 @@ pub const MAX_DOWN: usize = 4096;
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ToResponder {
-    /// A new or changed binding. With a new generation the packet socket and the idle socket come along (`SCM_RIGHTS`, in
-    /// this order; the idle socket may be missing).
+    /// A new or changed binding. With a new generation, or another gateway, the packet socket and the idle socket come along
+    /// (`SCM_RIGHTS`, in this order; the idle socket may be missing).
     Hello(Hello),
     /// The host route of this generation is installed: its first ACK may leave.
     Confirm(Generation),
@@ -91,6 +91,7 @@ fn write_binding(w: &mut Writer<'_>, b: &Binding) {
     w.address(b.address);
     w.address(b.netmask);
     w.address(b.gateway);
+    w.option(b.former_gateway, Writer::address);
     w.mac(b.server_mac);
     w.option(b.chaddr, Writer::mac);
     w.u32(b.lease_time);
@@ -125,6 +126,7 @@ fn read_binding(r: &mut Reader<'_>) -> Result<Binding, Malformed> {
         address: r.address()?,
         netmask: r.address()?,
         gateway: r.address()?,
+        former_gateway: r.option(Reader::address)?,
         server_mac: r.mac()?,
         chaddr: r.option(Reader::mac)?,
         lease_time: r.u32()?,
@@ -158,4 +160,19 @@ fn read_binding(r: &mut Reader<'_>) -> Result<Binding, Malformed> {
             Overlays::from_bytes(&bytes).ok_or(Malformed::Message)?
         },
     })
+}
+
+/// A number that two bindings share only when they tell a VM the same (FNV-1a, 64 bits): the agent sees by it whether the
+/// last ACK told what is in force now. What only says where requests come to does not count.
+pub fn digest(binding: &Binding) -> u64 {
+    let told = Binding {
+        former_gateway: None,
+        ..*binding
+    };
+    let mut out = [0; MAX_DOWN];
+    let mut w = Writer::message(&mut out, HELLO);
+    write_binding(&mut w, &told);
+    let length = w.finish();
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    out[..length].iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }

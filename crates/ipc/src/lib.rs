@@ -23,7 +23,7 @@ mod down;
 mod record;
 mod up;
 
-pub use down::{Hello, MAX_DOWN, ToResponder};
+pub use down::{Hello, MAX_DOWN, ToResponder, digest};
 pub use up::{Counters, MAX_UP, State, ToAgent};
 
 /// The version of these messages. A peer that speaks another one is replaced, not argued with.

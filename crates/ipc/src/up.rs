@@ -5,7 +5,7 @@ use crate::record::{Reader, Writer};
 use slash32_binding::{Generation, Outcome, Reason};
 
 /// Every message from a responder has this many bytes at most; a State has exactly this many.
-pub const MAX_UP: usize = 4 + 8 + 3 + 8 + 4 + 8 * (Outcome::COUNT + Reason::COUNT);
+pub const MAX_UP: usize = 4 + 8 + 3 + 8 + 4 + 8 + 8 * (Outcome::COUNT + Reason::COUNT);
 
 /// How often each [`Outcome`] and [`Reason`] has ended a frame, since the responder's start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +36,8 @@ pub struct State {
     pub last_ack_age: Option<u64>,
     /// Option 51 of that ACK, in seconds; 0 when there was none.
     pub lease_time: u32,
+    /// The [`digest`](crate::digest) of the binding that the last ACK told; 0 when there was none.
+    pub told: u64,
     /// The client gave its lease back (DHCPRELEASE) and did not ask again since.
     pub released: bool,
     /// What became of every frame.
@@ -68,6 +70,7 @@ impl ToAgent {
                 w.flag(state.last_ack_age.is_some());
                 w.u64(state.last_ack_age.unwrap_or(0));
                 w.u32(state.lease_time);
+                w.u64(state.told);
                 for count in state
                     .counters
                     .outcomes
@@ -97,6 +100,7 @@ impl ToAgent {
                 let acknowledged = r.flag()?;
                 let age = r.u64()?;
                 let lease_time = r.u32()?;
+                let told = r.u64()?;
                 if !acknowledged && age != 0 {
                     return Err(Malformed::Message);
                 }
@@ -111,6 +115,7 @@ impl ToAgent {
                     last_ack_age,
                     released,
                     lease_time,
+                    told,
                     counters,
                 })
             }

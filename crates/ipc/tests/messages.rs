@@ -119,6 +119,7 @@ fn up() -> impl Strategy<Value = ToAgent> {
                 confirmed,
                 last_ack_age,
                 lease_time: 3600,
+                told: 0xfeed,
                 released,
                 counters,
             })
