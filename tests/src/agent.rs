@@ -96,10 +96,7 @@ impl<'h> Agent<'h> {
 
     /// Replaces the config file; a running agent is not told.
     pub fn configure(&self, config: &str) -> Result<()> {
-        let (runtime, state) = (
-            self.folder.path().join("run"),
-            self.folder.path().join("state"),
-        );
+        let (runtime, state) = (self.folder.path().join("run"), self.state_dir());
         let agent = format!("[agent]\nruntime-dir = {runtime:?}\nstate-dir = {state:?}\n");
         Ok(fs::write(
             self.config_file(),
@@ -142,6 +139,11 @@ impl<'h> Agent<'h> {
     /// The config file.
     pub fn config_file(&self) -> PathBuf {
         self.folder.path().join("slash32.toml")
+    }
+
+    /// The folder of the store. It is there once the agent has run.
+    pub fn state_dir(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     /// The operator API's socket.

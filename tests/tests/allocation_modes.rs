@@ -149,6 +149,28 @@ fn a_vm_that_is_back_within_its_quarantine_has_its_address_again() -> Result<()>
 }
 
 #[test]
+fn a_bare_tap_has_a_dynamic_address_as_long_as_it_is_there() -> Result<()> {
+    let host = Host::new()?;
+    let config = one_address("allocation = \"dynamic\"").replace("virbr*", "tap*");
+    let mut agent = Agent::start(&host, &config)?;
+    let mut first = RawClient::new(host.tap("tap1", None)?, guest_mac(1));
+    let ack = first.bind()?;
+    ensure!(ack.yiaddr == FIRST);
+    agent.wait("tap1", "bound", BOUND)?;
+    agent.kill()?;
+    agent.restart()?;
+    agent.wait("tap1", "bound", BOUND)?;
+    let request = first.renewing(&ack);
+    expect(message_type::ACK, first.ask(&request)?)?;
+    let mut second = RawClient::new(host.tap("tap2", None)?, guest_mac(2));
+    agent.wait("tap2", "unassigned", BOUND)?;
+    drop(first);
+    is_given(&agent, "tap2", FIRST)?;
+    ensure!(second.bind()?.yiaddr == FIRST);
+    Ok(())
+}
+
+#[test]
 fn the_mac_of_a_bare_tap_says_the_address_of_its_vm() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, CI_FARM)?;
