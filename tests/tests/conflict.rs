@@ -201,6 +201,28 @@ fn a_vm_without_an_address_has_one_as_soon_as_the_conflict_is_over() -> Result<(
 }
 
 #[test]
+fn a_reserved_address_is_given_although_another_host_announces_it_and_the_row_says_so() -> Result<()>
+{
+    let host = Host::new()?;
+    let _fabric = host.fabric()?;
+    let reservation =
+        format!("[[network.reservation]]\nlink = \"virbr1\"\naddress = \"{FIRST}\"\n");
+    let agent = Agent::start(&host, &format!("{POOL}{reservation}"))?;
+    // As when a VM moves from one host to another: for a while both have it.
+    let route = format!("{FIRST}/32 via 192.0.2.2 proto bird metric 32");
+    host.namespace().ip(&format!("route add {route}"))?;
+    let mut client = vm(&host, 1)?;
+    ensure!(client.bind()?.yiaddr == FIRST);
+    is_warned(&agent)?;
+    are_set_aside(&agent, 0)?;
+    host.namespace().ip(&format!("route del {route}"))?;
+    agent.wait_row("virbr1", "bound without a reason", AT_ONCE, |row| {
+        row["state"] == "bound" && row["reason"].is_null()
+    })?;
+    Ok(())
+}
+
+#[test]
 fn a_free_address_that_answers_a_ping_is_set_aside_before_a_vm_gets_it() -> Result<()> {
     let host = Host::new()?;
     let fabric = somebody_has(&host, FIRST)?;

@@ -120,6 +120,44 @@ fn an_address_that_may_not_be_bound_is_refused_with_the_reason() -> Result<()> {
 }
 
 #[test]
+fn the_address_of_a_vm_that_runs_is_not_bound_to_another_link() -> Result<()> {
+    let host = Host::new()?;
+    let agent = Agent::start(&host, CONFIG)?;
+    let (mut holder, mut other) = (vm(&host, 1)?, vm(&host, 2)?);
+    let acks = [holder.bind()?, other.bind()?];
+    ensure!(acks[0].yiaddr == FIRST && acks[1].yiaddr == SECOND);
+    agent.wait("virbr1", "bound", BOUND)?;
+    let said = fails(&agent, &["bind", "virbr2", &FIRST.to_string()])?;
+    ensure!(said.contains("virbr1"), "it said {said}");
+    for (client, ack) in [(&mut holder, &acks[0]), (&mut other, &acks[1])] {
+        let request = client.renewing(ack);
+        expect(message_type::ACK, client.ask(&request)?)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_address_that_an_absent_vm_holds_moves_to_the_link_that_it_is_bound_to() -> Result<()> {
+    let host = Host::new()?;
+    let mut agent = Agent::start(&host, CONFIG)?;
+    let (mut holder, mut heir) = (vm(&host, 1)?, vm(&host, 2)?);
+    holder.bind()?;
+    let ack = heir.bind()?;
+    agent.wait("virbr1", "bound", BOUND)?;
+    drop(holder);
+    agent.wait("virbr1", "idle", BOUND)?;
+    succeeds(&agent, &["bind", "virbr2", &FIRST.to_string()])?;
+    moves(&mut heir, &ack, FIRST)?;
+    agent.kill()?;
+    agent.restart()?;
+    let got = vm(&host, 1)?.bind()?.yiaddr;
+    ensure!(got != FIRST, "both have {got}");
+    let route = host.route_to(FIRST)?.context("no host route")?;
+    ensure!(route["dev"] == "virbr2", "{route}");
+    Ok(())
+}
+
+#[test]
 fn a_released_address_is_free_also_for_the_next_agent() -> Result<()> {
     let host = Host::new()?;
     let mut agent = Agent::start(&host, CONFIG)?;
@@ -567,6 +605,19 @@ fn a_changed_mtu_reaches_a_vm_at_its_next_renewal() -> Result<()> {
 }
 
 #[test]
+fn a_changed_gateway_reaches_a_vm_at_its_next_renewal() -> Result<()> {
+    let host = Host::new()?;
+    let agent = Agent::start(&host, CONFIG)?;
+    let mut client = vm(&host, 1)?;
+    let ack = client.bind()?;
+    agent.wait("virbr1", "bound", BOUND)?;
+    agent.configure(&other_gateway())?;
+    succeeds(&agent, &["reload"])?;
+    is_on_older_options(&agent, "virbr1")?;
+    renews_to(&agent, &mut client, &ack, has_other_gateway)
+}
+
+#[test]
 fn a_changed_gateway_reaches_a_vm_that_rebinds() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, CONFIG)?;
@@ -583,6 +634,22 @@ fn a_changed_gateway_reaches_a_vm_that_rebinds() -> Result<()> {
         "the host route is not there any more"
     );
     Ok(())
+}
+
+#[test]
+fn who_runs_on_older_options_is_known_to_the_next_agent_too() -> Result<()> {
+    let host = Host::new()?;
+    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut client = vm(&host, 1)?;
+    let ack = client.bind()?;
+    agent.wait("virbr1", "bound", BOUND)?;
+    agent.configure(&CONFIG.replace("dns = [\"9.9.9.9\"]", "dns = [\"9.9.9.10\"]"))?;
+    agent.kill()?;
+    agent.restart()?;
+    is_on_older_options(&agent, "virbr1")?;
+    renews_to(&agent, &mut client, &ack, |renewed| {
+        renewed.option(code::DNS) == Some(&[9, 9, 9, 10])
+    })
 }
 
 #[test]

@@ -126,6 +126,39 @@ fn an_agent_that_starts_on_a_full_disk_knows_the_vms_of_before() -> Result<()> {
 }
 
 #[test]
+fn a_responder_that_dies_while_the_disk_is_full_is_replaced() -> Result<()> {
+    let stage = Stage::new()?;
+    let (agent, disk) = on_a_small_disk(&stage)?;
+    let vm = Vm::bound(&stage, &agent)?;
+    disk.fill()?;
+    let _crowd = overrun(&stage, &agent)?;
+    let pid = agent.responder("virbr1")?;
+    stage.host.namespace().signal(pid, "KILL")?;
+    let mut client = vm.guest.raw_client()?;
+    let request = client.renewing(&vm.ack);
+    expect(message_type::ACK, client.insist(&request, BOUND)?)?;
+    vm.is_well(&stage)
+}
+
+#[test]
+fn a_vm_that_waits_for_the_store_is_shown_with_that_reason() -> Result<()> {
+    let stage = Stage::new()?;
+    let (agent, disk) = on_a_small_disk(&stage)?;
+    disk.fill()?;
+    let crowd = overrun(&stage, &agent)?;
+    let link = format!("virbr{}", crowd.len() + 1);
+    agent.wait_row(&link, "shown as waiting for the store", BOUND, |row| {
+        let reason = row["reason"].as_str().unwrap_or_default();
+        reason.contains("store") && row["state"] != "ready" && row["route"] == false
+    })?;
+    disk.empty()?;
+    agent.wait_row(&link, "ready", BOUND, |row| {
+        row["state"] == "ready" && row["reason"].is_null()
+    })?;
+    Ok(())
+}
+
+#[test]
 fn a_damaged_store_costs_a_bound_vm_nothing_and_is_not_touched() -> Result<()> {
     let damages: [(&str, Damage); 3] = [
         ("overwritten", |bytes| {
