@@ -223,6 +223,28 @@ impl<'h> Agent<'h> {
         })
     }
 
+    /// What `slash32 --socket … ARGUMENTS` printed. Errors: it did not succeed, or complained.
+    pub fn succeeds(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.cli(arguments)?;
+        if !output.status.success() || !output.stderr.is_empty() {
+            bail!("slash32 {arguments:?}: {output:?}");
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The one sentence that `slash32 --socket … ARGUMENTS` complained in.
+    ///
+    /// Errors: its exit code was not 1, it printed something, or it said more than a line, or nothing.
+    pub fn fails(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.cli(arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let is_sentence = said.lines().count() == 1;
+        if output.status.code() != Some(1) || !output.stdout.is_empty() || !is_sentence {
+            bail!("slash32 {arguments:?}: {output:?}");
+        }
+        Ok(said.into_owned())
+    }
+
     /// The rows of `slash32 list --json`.
     pub fn list(&self) -> Result<Vec<Value>> {
         match self.json(&["list"])? {

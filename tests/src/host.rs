@@ -100,6 +100,18 @@ impl Host {
         Ok(tap)
     }
 
+    /// The VM with this number without a kernel, behind the tap `vnetNUMBER` in the bridge `virbrNUMBER`, which is made when
+    /// it is not there. The VM is there until the client is dropped.
+    pub fn raw_vm(&self, number: u16) -> Result<RawClient> {
+        let bridge = format!("virbr{number}");
+        let link = self.namespace.path(format!("/sys/class/net/{bridge}"));
+        if !link.exists() {
+            self.bridge(&bridge)?;
+        }
+        let tap = self.tap(&format!("vnet{number}"), Some(&bridge))?;
+        Ok(RawClient::new(tap, guest_mac(number)))
+    }
+
     /// Waits until a bridge's port forwards: the kernel takes up to a second to notice that it has carrier, and what
     /// arrives before is lost.
     fn wait_forwarding(&self, port: &str) -> Result<()> {

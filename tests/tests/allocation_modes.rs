@@ -30,9 +30,9 @@ const FIRST: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 fn a_dynamic_address_is_the_waiting_vms_the_moment_its_vm_has_gone() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, &one_address("allocation = \"dynamic\""))?;
-    let mut first = vm(&host, 1)?;
+    let mut first = host.raw_vm(1)?;
     ensure!(first.bind()?.yiaddr == FIRST);
-    let mut second = vm(&host, 2)?;
+    let mut second = host.raw_vm(2)?;
     agent.wait("virbr2", "unassigned", BOUND)?;
     drop(first);
     is_given(&agent, "virbr2", FIRST)?;
@@ -45,9 +45,9 @@ fn a_dynamic_address_is_the_waiting_vms_the_moment_its_vm_has_gone() -> Result<(
 fn a_dynamic_address_goes_to_the_next_vm_when_that_comes() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, &one_address("allocation = \"dynamic\""))?;
-    vm(&host, 1)?.bind()?;
+    host.raw_vm(1)?.bind()?;
     agent.wait("virbr1", "idle", BOUND)?;
-    let mut second = vm(&host, 2)?;
+    let mut second = host.raw_vm(2)?;
     is_given(&agent, "virbr2", FIRST)?;
     ensure!(second.bind()?.yiaddr == FIRST);
     // The first one is back, and has nothing more to claim.
@@ -61,12 +61,12 @@ fn a_dynamic_address_goes_to_the_next_vm_when_that_comes() -> Result<()> {
 fn a_dynamic_address_that_came_free_without_an_agent_goes_to_the_next_vm() -> Result<()> {
     let host = Host::new()?;
     let mut agent = Agent::start(&host, &one_address("allocation = \"dynamic\""))?;
-    let mut first = vm(&host, 1)?;
+    let mut first = host.raw_vm(1)?;
     first.bind()?;
     agent.wait("virbr1", "bound", BOUND)?;
     agent.kill()?;
     drop(first);
-    let mut second = vm(&host, 2)?;
+    let mut second = host.raw_vm(2)?;
     agent.restart()?;
     is_given(&agent, "virbr2", FIRST)?;
     ensure!(second.bind()?.yiaddr == FIRST);
@@ -78,11 +78,11 @@ fn a_dynamic_address_stays_with_its_vm_over_a_restart_of_the_agent() -> Result<(
     let host = Host::new()?;
     let mut agent = Agent::start(&host, &one_address("allocation = \"dynamic\""))?;
     // A bridge whose name comes first must not be the first to be asked.
-    let mut client = vm(&host, 5)?;
+    let mut client = host.raw_vm(5)?;
     let ack = client.bind()?;
     agent.wait("virbr5", "bound", BOUND)?;
     agent.kill()?;
-    let _other = vm(&host, 1)?;
+    let _other = host.raw_vm(1)?;
     agent.restart()?;
     agent.wait("virbr1", "unassigned", BOUND)?;
     let row = agent.wait("virbr5", "bound", BOUND)?;
@@ -96,9 +96,9 @@ fn a_dynamic_address_stays_with_its_vm_over_a_restart_of_the_agent() -> Result<(
 fn a_dynamic_address_in_quarantine_waits_until_that_is_over() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, &quarantined())?;
-    let mut first = vm(&host, 1)?;
+    let mut first = host.raw_vm(1)?;
     first.bind()?;
-    let _second = vm(&host, 2)?;
+    let _second = host.raw_vm(2)?;
     agent.wait("virbr2", "unassigned", BOUND)?;
     let gone = Instant::now();
     drop(first);
@@ -115,14 +115,14 @@ fn a_dynamic_address_in_quarantine_waits_until_that_is_over() -> Result<()> {
 fn a_quarantine_is_not_cut_short_by_a_restart_of_the_agent() -> Result<()> {
     let host = Host::new()?;
     let mut agent = Agent::start(&host, &quarantined())?;
-    let mut first = vm(&host, 1)?;
+    let mut first = host.raw_vm(1)?;
     first.bind()?;
     agent.wait("virbr1", "bound", BOUND)?;
     let gone = Instant::now();
     drop(first);
     agent.wait("virbr1", "idle", BOUND)?;
     agent.kill()?;
-    let _second = vm(&host, 2)?;
+    let _second = host.raw_vm(2)?;
     agent.restart()?;
     is_given_within(&agent, "virbr2", FIRST, QUARANTINE + AT_ONCE)?;
     let waited = gone.elapsed();
@@ -134,9 +134,9 @@ fn a_quarantine_is_not_cut_short_by_a_restart_of_the_agent() -> Result<()> {
 fn a_vm_that_is_back_within_its_quarantine_has_its_address_again() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, &quarantined())?;
-    vm(&host, 1)?.bind()?;
+    host.raw_vm(1)?.bind()?;
     agent.wait("virbr1", "idle", BOUND)?;
-    let _waiting = vm(&host, 2)?;
+    let _waiting = host.raw_vm(2)?;
     agent.wait("virbr2", "unassigned", BOUND)?;
     let mut again = RawClient::new(host.tap("vnet1", Some("virbr1"))?, guest_mac(1));
     ensure!(again.bind()?.yiaddr == FIRST);
@@ -320,7 +320,7 @@ fn a_class_of_the_host_chooses_the_subnet() -> Result<()> {
     let host = Host::new()?;
     // "gold" is listed first, so without classes everybody would get an address there.
     let _agent = Agent::start(&host, CLASSES)?;
-    let (plain, gold) = (vm(&host, 1)?.bind()?, vm(&host, 9)?.bind()?);
+    let (plain, gold) = (host.raw_vm(1)?.bind()?, host.raw_vm(9)?.bind()?);
     ensure!(plain.yiaddr == FIRST, "virbr1 got {}", plain.yiaddr);
     let wanted = Ipv4Addr::new(198, 51, 100, 10);
     ensure!(gold.yiaddr == wanted, "virbr9 got {}", gold.yiaddr);
@@ -333,11 +333,11 @@ fn a_vm_that_is_of_no_class_of_the_network_is_refused_with_that_reason() -> Resu
     let config = one_address("allocation = \"automatic\"\nclass = [\"gold\"]");
     let class = "[[class]]\nname = \"gold\"\nmatch = { link = \"virbr9*\" }\n";
     let agent = Agent::start(&host, &format!("{class}{config}"))?;
-    let _plain = vm(&host, 1)?;
+    let _plain = host.raw_vm(1)?;
     let row = agent.wait("virbr1", "unassigned", BOUND)?;
     let reason = row["reason"].as_str().context("no reason")?;
     ensure!(reason.contains("class gold"), "the reason is {reason}");
-    ensure!(vm(&host, 9)?.bind()?.yiaddr == FIRST);
+    ensure!(host.raw_vm(9)?.bind()?.yiaddr == FIRST);
     Ok(())
 }
 
@@ -345,7 +345,7 @@ fn a_vm_that_is_of_no_class_of_the_network_is_refused_with_that_reason() -> Resu
 fn a_guest_that_calls_itself_ipxe_gets_another_boot_file() -> Result<()> {
     let host = Host::new()?;
     let _agent = Agent::start(&host, CLASSES)?;
-    let client = vm(&host, 1)?;
+    let client = host.raw_vm(1)?;
     let discover = |xid| {
         Message::request(message_type::DISCOVER, guest_mac(1), xid)
             .with(code::PARAMETER_REQUEST_LIST, &[1, 3, 6, 121, BOOTFILE_NAME])
@@ -378,11 +378,11 @@ fn a_guest_that_calls_itself_ipxe_gets_another_boot_file() -> Result<()> {
 fn a_vm_without_an_address_has_one_as_soon_as_another_is_released() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, &one_address("allocation = \"automatic\""))?;
-    let mut first = vm(&host, 1)?;
+    let mut first = host.raw_vm(1)?;
     first.bind()?;
     drop(first);
     agent.wait("virbr1", "idle", BOUND)?;
-    let mut second = vm(&host, 2)?;
+    let mut second = host.raw_vm(2)?;
     let row = agent.wait("virbr2", "unassigned", BOUND)?;
     let reason = row["reason"].as_str().context("no reason")?;
     ensure!(
@@ -399,9 +399,9 @@ fn a_vm_without_an_address_has_one_as_soon_as_another_is_released() -> Result<()
 fn the_address_of_a_link_that_is_gone_can_be_released_by_its_number() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, &one_address("allocation = \"automatic\""))?;
-    vm(&host, 1)?.bind()?;
+    host.raw_vm(1)?.bind()?;
     host.namespace().ip("link del virbr1")?;
-    let _second = vm(&host, 2)?;
+    let _second = host.raw_vm(2)?;
     agent.wait("virbr2", "unassigned", BOUND)?;
     agent.json(&["release", &FIRST.to_string()])?;
     is_given(&agent, "virbr2", FIRST)
@@ -412,9 +412,9 @@ fn a_vm_without_an_address_has_one_as_soon_as_the_pool_has_grown() -> Result<()>
     let host = Host::new()?;
     let config = one_address("allocation = \"automatic\"");
     let agent = Agent::start(&host, &config)?;
-    let mut first = vm(&host, 1)?;
+    let mut first = host.raw_vm(1)?;
     first.bind()?;
-    let _second = vm(&host, 2)?;
+    let _second = host.raw_vm(2)?;
     agent.wait("virbr2", "unassigned", BOUND)?;
     agent.configure(&config.replace("-203.0.113.10", "-203.0.113.11"))?;
     agent.json(&["reload"])?;
@@ -433,7 +433,7 @@ fn the_next_subnet_is_used_when_one_is_full() -> Result<()> {
         Ipv4Addr::new(198, 51, 100, 7),
         Ipv4Addr::new(198, 51, 100, 8),
     ]) {
-        let mut client = vm(&host, number)?;
+        let mut client = host.raw_vm(number)?;
         let got = client.bind()?.yiaddr;
         ensure!(got == wanted, "VM {number} got {got}");
         clients.push(client);
@@ -451,14 +451,6 @@ fn one_address(keys: &str) -> String {
 
 fn quarantined() -> String {
     one_address("allocation = \"dynamic\"\nquarantine = \"5s\"")
-}
-
-/// The VM with this number, behind the tap vnetN in the new bridge virbrN. It is there until the client is dropped.
-fn vm(host: &Host, number: u16) -> Result<RawClient> {
-    let bridge = format!("virbr{number}");
-    host.bridge(&bridge)?;
-    let tap = host.tap(&format!("vnet{number}"), Some(&bridge))?;
-    Ok(RawClient::new(tap, guest_mac(number)))
 }
 
 /// A tap that is up and has this MAC address from the beginning.

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use slash32_tests::{Agent, Fabric, Host, RawClient, dhcp::message_type, expect, guest_mac, until};
+use slash32_tests::{Agent, Fabric, Host, dhcp::message_type, expect, until};
 use std::{
     io::{BufRead, BufReader},
     net::Ipv4Addr,
@@ -46,7 +46,7 @@ fn an_address_that_another_host_announces_is_set_aside_and_the_next_one_is_used(
             explained["notes"].to_string().contains("announces"),
             "{how}: {explained}"
         );
-        let got = vm(&host, 1)?.bind()?.yiaddr;
+        let got = host.raw_vm(1)?.bind()?.yiaddr;
         ensure!(got == SECOND, "{how}: the VM got {got}");
     }
     Ok(())
@@ -58,7 +58,7 @@ fn an_address_that_was_announced_before_the_agent_started_is_not_given() -> Resu
     let _fabric = host.fabric()?;
     host.namespace()
         .ip(&format!("route add {FIRST}/32 dev uplink proto static"))?;
-    let mut client = vm(&host, 1)?;
+    let mut client = host.raw_vm(1)?;
     let agent = Agent::start(&host, POOL)?;
     ensure!(client.bind()?.yiaddr == SECOND);
     are_set_aside(&agent, 1)
@@ -82,7 +82,7 @@ fn an_address_is_restored_when_nobody_announces_it_any_more() -> Result<()> {
     are_set_aside(&agent, 2)?;
     host.namespace().ip(&format!("route del {second}"))?;
     are_set_aside(&agent, 1)?;
-    let got = vm(&host, 1)?.bind()?.yiaddr;
+    let got = host.raw_vm(1)?.bind()?.yiaddr;
     ensure!(got == FIRST, "the VM got {got}");
     Ok(())
 }
@@ -131,7 +131,7 @@ fn a_default_route_and_a_route_to_a_block_change_nothing() -> Result<()> {
     host.namespace()
         .ip(&format!("route add {THIRD}/32 dev uplink proto static"))?;
     are_set_aside(&agent, 1)?;
-    let got = vm(&host, 1)?.bind()?.yiaddr;
+    let got = host.raw_vm(1)?.bind()?.yiaddr;
     ensure!(got == FIRST, "the VM got {got}");
     are_set_aside(&agent, 1)
 }
@@ -141,7 +141,7 @@ fn a_bound_vm_whose_address_is_announced_elsewhere_keeps_it_and_its_row_says_so(
     let host = Host::new()?;
     let _fabric = host.fabric()?;
     let mut agent = Agent::start(&host, POOL)?;
-    let mut client = vm(&host, 1)?;
+    let mut client = host.raw_vm(1)?;
     let ack = client.bind()?;
     ensure!(ack.yiaddr == FIRST);
     agent.wait("virbr1", "bound", BOUND)?;
@@ -168,7 +168,7 @@ fn a_vm_that_has_not_asked_yet_gets_another_address_when_its_own_is_announced_el
     let host = Host::new()?;
     let _fabric = host.fabric()?;
     let agent = Agent::start(&host, POOL)?;
-    let mut client = vm(&host, 1)?;
+    let mut client = host.raw_vm(1)?;
     let row = agent.wait("virbr1", "ready", BOUND)?;
     ensure!(row["address"] == FIRST.to_string(), "{row}");
     host.namespace()
@@ -190,7 +190,7 @@ fn a_vm_without_an_address_has_one_as_soon_as_the_conflict_is_over() -> Result<(
             .ip(&format!("route add {address}/32 dev uplink proto static"))?;
     }
     are_set_aside(&agent, 3)?;
-    let _client = vm(&host, 1)?;
+    let _client = host.raw_vm(1)?;
     agent.wait("virbr1", "unassigned", BOUND)?;
     host.namespace()
         .ip(&format!("route del {SECOND}/32 dev uplink"))?;
@@ -211,7 +211,7 @@ fn a_reserved_address_is_given_although_another_host_announces_it_and_the_row_sa
     // As when a VM moves from one host to another: for a while both have it.
     let route = format!("{FIRST}/32 via 192.0.2.2 proto bird metric 32");
     host.namespace().ip(&format!("route add {route}"))?;
-    let mut client = vm(&host, 1)?;
+    let mut client = host.raw_vm(1)?;
     ensure!(client.bind()?.yiaddr == FIRST);
     is_warned(&agent)?;
     are_set_aside(&agent, 0)?;
@@ -233,7 +233,7 @@ fn a_free_address_that_answers_a_ping_is_set_aside_before_a_vm_gets_it() -> Resu
         explained["notes"].to_string().contains("answers a ping"),
         "{explained}"
     );
-    let mut client = vm(&host, 1)?;
+    let mut client = host.raw_vm(1)?;
     let got = client.bind()?.yiaddr;
     ensure!(got == SECOND, "the VM got {got}");
     // And so it stays for the next agent, without another probe: nobody answers any more.
@@ -250,7 +250,7 @@ fn a_reserved_address_is_given_whoever_answers_at_it() -> Result<()> {
     let reservation =
         format!("[[network.reservation]]\nlink = \"virbr1\"\naddress = \"{THIRD}\"\n");
     let agent = Agent::start(&host, &format!("{POOL}{reservation}"))?;
-    let got = vm(&host, 1)?.bind()?.yiaddr;
+    let got = host.raw_vm(1)?.bind()?.yiaddr;
     ensure!(got == THIRD, "the VM got {got}");
     are_set_aside(&agent, 0)
 }
@@ -262,14 +262,6 @@ fn somebody_has(host: &Host, address: Ipv4Addr) -> Result<Fabric> {
         .namespace()
         .ip(&format!("addr add {address}/32 dev lo"))?;
     Ok(fabric)
-}
-
-/// The VM with this number, behind the tap vnetN in the new bridge virbrN. It is there until the client is dropped.
-fn vm(host: &Host, number: u16) -> Result<RawClient> {
-    let bridge = format!("virbr{number}");
-    host.bridge(&bridge)?;
-    let tap = host.tap(&format!("vnet{number}"), Some(&bridge))?;
-    Ok(RawClient::new(tap, guest_mac(number)))
 }
 
 /// So many addresses of the pool are set aside, soon, and the numbers of the pool add up.

@@ -35,12 +35,12 @@ fn a_few_addresses_go_to_as_many_vms_whichever_block_each_is_from() -> Result<()
         [203, 0, 113, 163],
     ];
     for (number, wanted) in (1..).zip(wanted) {
-        let mut client = bridged(&host, number)?;
+        let mut client = host.raw_vm(number)?;
         let got = client.bind()?.yiaddr;
         ensure!(got == Ipv4Addr::from(wanted), "VM {number} got {got}");
         clients.push(client);
     }
-    let _last = bridged(&host, 6)?;
+    let _last = host.raw_vm(6)?;
     agent.wait("virbr6", "unassigned", BOUND)?;
     Ok(())
 }
@@ -49,7 +49,7 @@ fn a_few_addresses_go_to_as_many_vms_whichever_block_each_is_from() -> Result<()
 fn of_a_block_cut_per_host_the_very_first_address_is_one_like_any_other() -> Result<()> {
     let host = Host::new()?;
     let _agent = Agent::start(&host, include_str!("../../examples/cut-per-host.toml"))?;
-    let ack = bridged(&host, 1)?.bind()?;
+    let ack = host.raw_vm(1)?.bind()?;
     ensure!(ack.yiaddr == Ipv4Addr::new(203, 0, 113, 0), "{ack:?}");
     let netmask = ack.address(code::SUBNET_MASK);
     ensure!(netmask == Some(Ipv4Addr::BROADCAST), "{ack:?}");
@@ -81,9 +81,7 @@ fn a_vm_of_the_laboratory_gets_an_address_of_the_block_for_everybody() -> Result
 fn each_stage_of_a_network_boot_gets_its_own_file_and_all_get_one_address() -> Result<()> {
     let host = Host::new()?;
     let _agent = Agent::start(&host, include_str!("../../examples/network-boot.toml"))?;
-    let mut client = bridged(&host, 1)?;
-    let pxe: &[u8] = b"PXEClient:Arch:00000:UNDI:002001";
-    let http: &[u8] = b"HTTPClient:Arch:00016:UNDI:003001";
+    let mut client = host.raw_vm(1)?;
     let (pxe, http) = (
         "PXEClient:Arch:00000:UNDI:002001",
         "HTTPClient:Arch:00016:UNDI:003001",
@@ -129,12 +127,4 @@ fn asking_for(mut message: Message, codes: &[u8]) -> Message {
         .retain(|(code, _)| *code != code::PARAMETER_REQUEST_LIST);
     let list = [&[1, 3, 6, 121], codes].concat();
     message.with(code::PARAMETER_REQUEST_LIST, &list)
-}
-
-/// The VM with this number, behind the tap vnetN in the new bridge virbrN. It is there until the client is dropped.
-fn bridged(host: &Host, number: u16) -> Result<RawClient> {
-    let bridge = format!("virbr{number}");
-    host.bridge(&bridge)?;
-    let tap = host.tap(&format!("vnet{number}"), Some(&bridge))?;
-    Ok(RawClient::new(tap, guest_mac(number)))
 }

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 use slash32_tests::{
     Agent, Fabric, GATEWAY, Guest, Host, RawClient,
     dhcp::{Message, message_type},
-    expect, guest_mac, until,
+    expect, until,
 };
 use std::{
     fs::{self, File},
@@ -53,7 +53,7 @@ fn a_read_only_store_costs_a_bound_vm_nothing_and_serves_new_ones_after_a_restar
         row["address"] == FIRST.to_string() && row["route"] == true,
         "{row}"
     );
-    let mut second = tapped(&stage.host, 2)?;
+    let mut second = stage.host.raw_vm(2)?;
     is_not_served(&mut second)?;
     for order in [
         &["bind", "virbr3", "203.0.113.50"][..],
@@ -198,7 +198,7 @@ fn is_survived(damage: Damage) -> Result<()> {
         "{row}"
     );
     ensure!(stage.host.route_to(FIRST)?.is_some(), "its route is gone");
-    let mut second = tapped(&stage.host, 2)?;
+    let mut second = stage.host.raw_vm(2)?;
     is_not_served(&mut second)?;
 
     // As the sentence says.
@@ -318,7 +318,7 @@ fn on_a_small_disk(stage: &Stage) -> Result<(Agent<'_>, Disk)> {
 fn overrun(stage: &Stage, agent: &Agent<'_>) -> Result<Vec<RawClient>> {
     let mut crowd = Vec::new();
     for number in 2..CROWD {
-        crowd.push(tapped(&stage.host, number)?);
+        crowd.push(stage.host.raw_vm(number)?);
         let bridge = format!("virbr{number}");
         let mut complained = false;
         until(
@@ -335,14 +335,6 @@ fn overrun(stage: &Stage, agent: &Agent<'_>) -> Result<Vec<RawClient>> {
         }
     }
     bail!("the store went on although the disk is full");
-}
-
-/// The VM with this number, behind the tap vnetN in the new bridge virbrN. It is there until the client is dropped.
-fn tapped(host: &Host, number: u16) -> Result<RawClient> {
-    let bridge = format!("virbr{number}");
-    host.bridge(&bridge)?;
-    let tap = host.tap(&format!("vnet{number}"), Some(&bridge))?;
-    Ok(RawClient::new(tap, guest_mac(number)))
 }
 
 /// It asks, and nobody answers.
