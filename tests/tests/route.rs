@@ -1,7 +1,7 @@
 //! The host route: there before the ACK, there while the VM is there, and never anybody else's.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use slash32_tests::{
     Agent, Capture, Change, GATEWAY, Guest, Host, RawClient, RouteMonitor, dhcp::message_type,
     expect, guest_mac, static_network, until, vm_address,
@@ -14,11 +14,26 @@ const BOUND: Duration = Duration::from_secs(15);
 /// Long enough for an ACK that does not wait as it should: one takes about a millisecond.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// VMs of one round of the case below.
+const LINKS: u16 = 40;
+
 #[test]
 fn the_route_is_told_before_the_first_ack_is_on_the_wire() -> Result<()> {
     // The change is read after it was made, so a change read before the ACK was stamped proves the order; one read later
-    // proves nothing, and may happen on a busy machine. With the order turned round no case proves it but by luck.
-    const LINKS: u16 = 40;
+    // proves nothing, and happens in bursts on a busy machine. So nine in ten must prove it, in one of three rounds: with the
+    // order turned round about half of them do, by luck, and nine in ten of 40 never.
+    let mut rounds = Vec::new();
+    while rounds.len() < 3 {
+        let proven = cases_in_which_the_route_came_first()?;
+        if proven * 10 >= usize::from(LINKS) * 9 {
+            return Ok(());
+        }
+        rounds.push(proven);
+    }
+    bail!("of {LINKS} cases the route came first in {rounds:?} only")
+}
+
+fn cases_in_which_the_route_came_first() -> Result<usize> {
     let host = Host::new()?;
     let names: Vec<String> = (1..=LINKS).map(|number| format!("tap{number}")).collect();
     let reservations: Vec<(&str, u16)> = names.iter().map(String::as_str).zip(1..).collect();
@@ -38,12 +53,7 @@ fn the_route_is_told_before_the_first_ack_is_on_the_wire() -> Result<()> {
         })?;
         proven += usize::from(added.at < frame.at);
     }
-    println!("{proven} of {LINKS}");
-    ensure!(
-        proven * 10 >= usize::from(LINKS) * 9,
-        "the route came first in {proven} of {LINKS} cases only"
-    );
-    Ok(())
+    Ok(proven)
 }
 
 #[test]

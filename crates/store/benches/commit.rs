@@ -9,7 +9,11 @@ use std::path::Path;
 
 fn commit(c: &mut Criterion) {
     for (name, place) in [("on the disk", "target"), ("in memory", "/dev/shm")] {
-        let parent = if Path::new(place).is_dir() { place } else { "." };
+        let parent = if Path::new(place).is_dir() {
+            place
+        } else {
+            "."
+        };
         let folder = tempfile::tempdir_in(parent).unwrap();
         let mut store = Embedded::open(&folder.path().join("slash32.redb")).unwrap();
         let mut number = 0_u32;
