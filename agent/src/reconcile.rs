@@ -269,6 +269,9 @@ impl Reconciler {
             self.dump_routes().await;
         }
         let mut scope = std::mem::take(&mut self.dirty);
+        // A link that is left alone is so while it is there.
+        self.left_alone
+            .retain(|ifindex| self.table.get(*ifindex).is_some());
         scope.retain(|ifindex| !self.left_alone.contains(ifindex));
         if scope
             .iter()

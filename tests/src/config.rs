@@ -31,3 +31,20 @@ pub fn static_network(links: &[(&str, u16)], options: &str) -> String {
     }
     text
 }
+
+/// A config with an `automatic` network on the bridges `virbr*`: ten addresses from 203.0.113.10 up, and one reserved.
+pub const POOL_NETWORK: &str = r#"[options]
+dns = ["9.9.9.9"]
+[[network]]
+name = "public"
+links = ["virbr*", "!virbr0"]
+gateway = "169.254.0.1"
+allocation = "automatic"
+[[network.subnet]]
+prefix = "203.0.113.0/24"
+pools = ["203.0.113.10-203.0.113.19"]
+[[network.reservation]]
+link = "virbr7"
+address = "203.0.113.7"
+options = { hostname = "web7", dns = ["198.51.100.53"] }
+"#;

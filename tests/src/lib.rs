@@ -36,7 +36,7 @@ pub use agent::{Agent, binary, check_config};
 pub use bare_tap::Relay;
 pub use capture::Capture;
 pub use client::{Client, Software};
-pub use config::{LINKS, static_network, vm_address};
+pub use config::{LINKS, POOL_NETWORK, static_network, vm_address};
 pub use host::{Fabric, GATEWAY, Guest, Host, guest_mac};
 pub use namespace::{Namespace, Process};
 pub use packet::PacketSocket;

@@ -3,32 +3,16 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use slash32_tests::{Agent, Host};
+use slash32_tests::{Agent, Host, POOL_NETWORK};
 use std::{fs, net::Ipv4Addr, time::Duration};
 
 const BOUND: Duration = Duration::from_secs(15);
 const FIRST: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 
-const CONFIG: &str = r#"[options]
-dns = ["9.9.9.9"]
-[[network]]
-name = "public"
-links = ["virbr*", "!virbr0"]
-gateway = "169.254.0.1"
-allocation = "automatic"
-[[network.subnet]]
-prefix = "203.0.113.0/24"
-pools = ["203.0.113.10-203.0.113.19"]
-[[network.reservation]]
-link = "virbr7"
-address = "203.0.113.7"
-options = { hostname = "web7", dns = ["198.51.100.53"] }
-"#;
-
 #[test]
 fn explain_names_the_line_of_each_value() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     let mut client = host.raw_vm(7)?;
     client.bind()?;
     agent.wait("virbr7", "bound", BOUND)?;
@@ -80,7 +64,7 @@ fn explain_names_the_line_of_each_value() -> Result<()> {
 #[test]
 fn explain_tells_people_the_same() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     let _client = host.raw_vm(7)?;
     agent.wait("virbr7", "ready", BOUND)?;
     let page = agent.succeeds(&["explain", "virbr7"])?;
@@ -103,7 +87,7 @@ fn explain_tells_people_the_same() -> Result<()> {
 #[test]
 fn explain_gives_nobody_an_address() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     host.bridge("virbr1")?;
     agent.wait("virbr1", "idle", BOUND)?;
     let explained = agent.json(&["explain", "virbr1"])?;
@@ -119,7 +103,7 @@ fn explain_gives_nobody_an_address() -> Result<()> {
 #[test]
 fn explain_knows_an_address_that_no_vm_has() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     host.raw_vm(1)?.bind()?;
     agent.wait("virbr1", "idle", BOUND)?;
     let table = [

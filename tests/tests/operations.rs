@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use slash32_tests::{
-    Agent, Host, RawClient,
+    Agent, Host, POOL_NETWORK, RawClient,
     dhcp::{Message, message_type},
     expect,
 };
@@ -24,26 +24,10 @@ const SECOND: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 11);
 /// In the subnet, and in none of its pools.
 const BESIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 50);
 
-const CONFIG: &str = r#"[options]
-dns = ["9.9.9.9"]
-[[network]]
-name = "public"
-links = ["virbr*", "!virbr0"]
-gateway = "169.254.0.1"
-allocation = "automatic"
-[[network.subnet]]
-prefix = "203.0.113.0/24"
-pools = ["203.0.113.10-203.0.113.19"]
-[[network.reservation]]
-link = "virbr7"
-address = "203.0.113.7"
-options = { hostname = "web7", dns = ["198.51.100.53"] }
-"#;
-
 #[test]
 fn an_address_can_be_bound_to_a_link_that_does_not_exist_yet() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     agent.succeeds(&["bind", "virbr1", "203.0.113.50"])?;
     agent.kill()?;
     agent.restart()?;
@@ -55,7 +39,7 @@ fn an_address_can_be_bound_to_a_link_that_does_not_exist_yet() -> Result<()> {
 #[test]
 fn a_vm_that_is_bound_to_another_address_moves_at_its_next_renewal() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     let mut client = host.raw_vm(1)?;
     let ack = client.bind()?;
     ensure!(ack.yiaddr == FIRST);
@@ -76,7 +60,7 @@ fn a_vm_that_is_bound_to_another_address_moves_at_its_next_renewal() -> Result<(
 #[test]
 fn a_link_that_is_unbound_gets_an_address_of_the_pool_again() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     agent.succeeds(&["bind", "virbr1", "203.0.113.50"])?;
     let mut client = host.raw_vm(1)?;
     let ack = client.bind()?;
@@ -94,7 +78,7 @@ fn a_link_that_is_unbound_gets_an_address_of_the_pool_again() -> Result<()> {
 #[test]
 fn an_address_that_may_not_be_bound_is_refused_with_the_reason() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     let mut client = host.raw_vm(1)?;
     let ack = client.bind()?;
     agent.succeeds(&["bind", "virbr3", "203.0.113.51"])?;
@@ -119,7 +103,7 @@ fn an_address_that_may_not_be_bound_is_refused_with_the_reason() -> Result<()> {
 #[test]
 fn the_address_of_a_vm_that_runs_is_not_bound_to_another_link() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     let (mut holder, mut other) = (host.raw_vm(1)?, host.raw_vm(2)?);
     let acks = [holder.bind()?, other.bind()?];
     ensure!(acks[0].yiaddr == FIRST && acks[1].yiaddr == SECOND);
@@ -136,7 +120,7 @@ fn the_address_of_a_vm_that_runs_is_not_bound_to_another_link() -> Result<()> {
 #[test]
 fn an_address_that_an_absent_vm_holds_moves_to_the_link_that_it_is_bound_to() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     let (mut holder, mut heir) = (host.raw_vm(1)?, host.raw_vm(2)?);
     holder.bind()?;
     let ack = heir.bind()?;
@@ -157,7 +141,7 @@ fn an_address_that_an_absent_vm_holds_moves_to_the_link_that_it_is_bound_to() ->
 #[test]
 fn a_released_address_is_free_also_for_the_next_agent() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     host.raw_vm(1)?.bind()?;
     agent.wait("virbr1", "idle", BOUND)?;
     ensure!(pool(&agent)?["used"] == 1);
@@ -176,7 +160,7 @@ fn a_released_address_is_free_also_for_the_next_agent() -> Result<()> {
 #[test]
 fn a_vm_that_is_there_has_an_address_after_its_release_too() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     let mut client = host.raw_vm(1)?;
     client.bind()?;
     agent.succeeds(&["release", &FIRST.to_string()])?;
@@ -191,7 +175,7 @@ fn a_vm_that_is_there_has_an_address_after_its_release_too() -> Result<()> {
 fn pools_counts_every_address() -> Result<()> {
     let host = Host::new()?;
     let reserved = "[[network.reservation]]\nlink = \"virbr8\"\naddress = \"203.0.113.18\"\n";
-    let mut agent = Agent::start(&host, &format!("{CONFIG}{reserved}"))?;
+    let mut agent = Agent::start(&host, &format!("{POOL_NETWORK}{reserved}"))?;
     let _clients = [bound_vm(&host, 1)?, bound_vm(&host, 2)?];
     agent.succeeds(&["bind", "virbr9", "203.0.113.19"])?;
     for _ in 0..2 {
@@ -225,7 +209,7 @@ fn list_shows_what_is_asked_for() -> Result<()> {
     let host = Host::new()?;
     let lab = "[[network]]\nname = \"lab\"\nlinks = [\"lab*\"]\ngateway = \"169.254.0.1\"\nallocation = \"static\"\n\
                [[network.subnet]]\nprefix = \"198.51.100.0/24\"\n";
-    let agent = Agent::start(&host, &format!("{CONFIG}{lab}"))?;
+    let agent = Agent::start(&host, &format!("{POOL_NETWORK}{lab}"))?;
     let _bound = bound_vm(&host, 1)?;
     for bridge in ["virbr2", "lab1"] {
         host.bridge(bridge)?;
@@ -266,7 +250,7 @@ fn list_shows_what_is_asked_for() -> Result<()> {
 #[test]
 fn watch_prints_the_list_after_each_change() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     let mut watching = agent
         .cli_command(&["watch", "--json"])?
         .stdout(Stdio::piped())
@@ -319,7 +303,7 @@ fn a_store_moves_house() -> Result<()> {
     let file = file.to_str().context("no text")?;
     {
         let host = Host::new()?;
-        let agent = Agent::start(&host, CONFIG)?;
+        let agent = Agent::start(&host, POOL_NETWORK)?;
         let _clients = [bound_vm(&host, 1)?, bound_vm(&host, 2)?];
         agent.succeeds(&["bind", "virbr3", "203.0.113.50"])?;
         agent.succeeds(&["store", "export", file])?;
@@ -335,7 +319,7 @@ fn a_store_moves_house() -> Result<()> {
         );
     }
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     agent.succeeds(&["store", "import", file])?;
     agent.kill()?;
     agent.restart()?;
@@ -349,7 +333,7 @@ fn a_store_moves_house() -> Result<()> {
 #[test]
 fn an_import_that_would_take_a_running_vms_address_changes_nothing() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("store.json");
     let file = file.to_str().context("no text")?;

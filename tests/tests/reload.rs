@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal::SIGHUP;
 use slash32_tests::{
-    Agent, Host, RawClient,
+    Agent, Host, POOL_NETWORK, RawClient,
     dhcp::{Message, code, message_type},
     expect, guest_mac, until,
 };
@@ -16,26 +16,10 @@ const FIRST: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 const SECOND: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 11);
 const OLDER_OPTIONS: &str = "runs on older options";
 
-const CONFIG: &str = r#"[options]
-dns = ["9.9.9.9"]
-[[network]]
-name = "public"
-links = ["virbr*", "!virbr0"]
-gateway = "169.254.0.1"
-allocation = "automatic"
-[[network.subnet]]
-prefix = "203.0.113.0/24"
-pools = ["203.0.113.10-203.0.113.19"]
-[[network.reservation]]
-link = "virbr7"
-address = "203.0.113.7"
-options = { hostname = "web7", dns = ["198.51.100.53"] }
-"#;
-
 #[test]
 fn a_reload_without_a_difference_says_so() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     let _client = bound_vm(&host, 1)?;
     let said = agent.succeeds(&["reload"])?;
     ensure!(said.trim() == "nothing is different", "it said {said}");
@@ -45,9 +29,9 @@ fn a_reload_without_a_difference_says_so() -> Result<()> {
 #[test]
 fn a_reload_with_errors_shows_them_all_and_changes_nothing() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     agent.configure(
-        &CONFIG
+        &POOL_NETWORK
             .replace("gateway =", "gatway =")
             .replace("203.0.113.7\"", "192.0.2.7\""),
     )?;
@@ -69,7 +53,7 @@ fn a_reload_with_errors_shows_them_all_and_changes_nothing() -> Result<()> {
 #[test]
 fn a_reload_never_takes_a_bound_vms_address_by_itself() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     let (mut client, _other) = (host.raw_vm(1)?, bound_vm(&host, 7)?);
     let ack = client.bind()?;
     agent.wait("virbr1", "bound", BOUND)?;
@@ -101,7 +85,7 @@ fn a_reload_never_takes_a_bound_vms_address_by_itself() -> Result<()> {
 fn a_forced_reload_names_who_lost_an_address_and_the_vm_is_refused_at_its_next_renewal()
 -> Result<()> {
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     let mut client = host.raw_vm(1)?;
     let ack = client.bind()?;
     agent.wait("virbr1", "bound", BOUND)?;
@@ -127,10 +111,10 @@ fn a_forced_reload_names_who_lost_an_address_and_the_vm_is_refused_at_its_next_r
 #[test]
 fn a_link_that_no_network_claims_any_more_needs_force_too() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     let _client = bound_vm(&host, 1)?;
     agent.wait("virbr1", "bound", BOUND)?;
-    agent.configure(&CONFIG.replace("\"!virbr0\"", "\"!virbr1\""))?;
+    agent.configure(&POOL_NETWORK.replace("\"!virbr0\"", "\"!virbr1\""))?;
     let said = agent.fails(&["reload"])?;
     ensure!(said.contains("virbr1"), "it said {said}");
     agent.succeeds(&["reload", "--force"])?;
@@ -142,12 +126,12 @@ fn a_link_that_no_network_claims_any_more_needs_force_too() -> Result<()> {
 #[test]
 fn a_reload_by_signal_serves_a_new_network() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     host.bridge("lab1")?;
     let mut client = RawClient::new(host.tap("vnet1", Some("lab1"))?, guest_mac(1));
     let lab = "[[network]]\nname = \"lab\"\nlinks = [\"lab*\"]\ngateway = \"169.254.0.1\"\nallocation = \"dynamic\"\n\
                [[network.subnet]]\nprefix = \"198.51.100.0/24\"\npools = [\"198.51.100.10-198.51.100.19\"]\n";
-    agent.configure(&format!("{CONFIG}{lab}"))?;
+    agent.configure(&format!("{POOL_NETWORK}{lab}"))?;
     agent.signal(SIGHUP)?;
     ensure!(client.bind()?.yiaddr == Ipv4Addr::new(198, 51, 100, 10));
     Ok(())
@@ -156,7 +140,7 @@ fn a_reload_by_signal_serves_a_new_network() -> Result<()> {
 #[test]
 fn changed_options_reach_a_vm_at_its_next_renewal_and_until_then_its_row_says_so() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     let (mut client, _untouched) = (host.raw_vm(1)?, bound_vm(&host, 7)?);
     let ack = client.bind()?;
     ensure!(
@@ -166,7 +150,7 @@ fn changed_options_reach_a_vm_at_its_next_renewal_and_until_then_its_row_says_so
     for link in ["virbr1", "virbr7"] {
         agent.wait(link, "bound", BOUND)?;
     }
-    agent.configure(&CONFIG.replace("dns = [\"9.9.9.9\"]", "dns = [\"9.9.9.10\"]"))?;
+    agent.configure(&POOL_NETWORK.replace("dns = [\"9.9.9.9\"]", "dns = [\"9.9.9.10\"]"))?;
     let said = agent.succeeds(&["reload"])?;
     ensure!(
         said.contains("virbr1") && !said.contains("virbr7"),
@@ -189,11 +173,11 @@ fn changed_options_reach_a_vm_at_its_next_renewal_and_until_then_its_row_says_so
 #[test]
 fn a_changed_mtu_reaches_a_vm_at_its_next_renewal() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     let mut client = host.raw_vm(1)?;
     let ack = client.bind()?;
     agent.wait("virbr1", "bound", BOUND)?;
-    agent.configure(&CONFIG.replace("dns = [\"9.9.9.9\"]", "mtu = 1400"))?;
+    agent.configure(&POOL_NETWORK.replace("dns = [\"9.9.9.9\"]", "mtu = 1400"))?;
     agent.succeeds(&["reload"])?;
     is_on_older_options(&agent, "virbr1")?;
     renews_to(&agent, &mut client, &ack, |renewed| {
@@ -205,7 +189,7 @@ fn a_changed_mtu_reaches_a_vm_at_its_next_renewal() -> Result<()> {
 #[test]
 fn a_changed_gateway_reaches_a_vm_at_its_next_renewal() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     let mut client = host.raw_vm(1)?;
     let ack = client.bind()?;
     agent.wait("virbr1", "bound", BOUND)?;
@@ -218,7 +202,7 @@ fn a_changed_gateway_reaches_a_vm_at_its_next_renewal() -> Result<()> {
 #[test]
 fn a_changed_gateway_reaches_a_vm_that_rebinds() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, CONFIG)?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
     let mut client = host.raw_vm(1)?;
     let ack = client.bind()?;
     agent.wait("virbr1", "bound", BOUND)?;
@@ -237,11 +221,11 @@ fn a_changed_gateway_reaches_a_vm_that_rebinds() -> Result<()> {
 #[test]
 fn who_runs_on_older_options_is_known_to_the_next_agent_too() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = Agent::start(&host, CONFIG)?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
     let mut client = host.raw_vm(1)?;
     let ack = client.bind()?;
     agent.wait("virbr1", "bound", BOUND)?;
-    agent.configure(&CONFIG.replace("dns = [\"9.9.9.9\"]", "dns = [\"9.9.9.10\"]"))?;
+    agent.configure(&POOL_NETWORK.replace("dns = [\"9.9.9.9\"]", "dns = [\"9.9.9.10\"]"))?;
     agent.kill()?;
     agent.restart()?;
     is_on_older_options(&agent, "virbr1")?;
@@ -252,7 +236,7 @@ fn who_runs_on_older_options_is_known_to_the_next_agent_too() -> Result<()> {
 
 /// The config with a pool that begins one later.
 fn without_first() -> String {
-    CONFIG.replace("203.0.113.10-", "203.0.113.11-")
+    POOL_NETWORK.replace("203.0.113.10-", "203.0.113.11-")
 }
 
 fn bound_vm(host: &Host, number: u16) -> Result<RawClient> {
@@ -279,9 +263,9 @@ fn renews_to(
     })
 }
 
-/// [`CONFIG`] with the gateway 169.254.0.2.
+/// [`POOL_NETWORK`] with the gateway 169.254.0.2.
 fn other_gateway() -> String {
-    CONFIG.replace("169.254.0.1", "169.254.0.2")
+    POOL_NETWORK.replace("169.254.0.1", "169.254.0.2")
 }
 
 fn has_other_gateway(ack: &Message) -> bool {
