@@ -1,4 +1,4 @@
-use crate::{MacAddr, Namespace, RawClient, Relay, Tap, namespace::require};
+use crate::{MacAddr, Namespace, RawClient, Relay, Tap, keep::Keep, namespace::require};
 use anyhow::Result;
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -14,6 +14,8 @@ const VM_BLOCK: &str = "203.0.113.0/24";
 
 /// A hypervisor: it forwards IPv4, and has no links but those that the case gives it.
 pub struct Host {
+    // Before the namespace, which it listens in.
+    _keep: Option<Keep>,
     namespace: Namespace,
 }
 
@@ -40,7 +42,10 @@ impl Host {
         require(&["ip", "mount", "hostname"])?;
         let namespace = Namespace::new("hypervisor")?;
         namespace.set("ipv4/ip_forward", "1")?;
-        Ok(Self { namespace })
+        Ok(Self {
+            _keep: Keep::start(&namespace)?,
+            namespace,
+        })
     }
 
     /// Makes a bridge as libvirt makes it: with a hardware address of its own, up, without an address.

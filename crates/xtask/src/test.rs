@@ -5,7 +5,12 @@
 
 use crate::privilege::PROGRAMS_VARIABLE;
 use crate::{cargo, packages, privilege, step};
+use anyhow::Context;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+
+/// The variable that names the folder of the captures to the end-to-end cases.
+const KEEP_VARIABLE: &str = "SLASH32_KEEP";
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -13,6 +18,10 @@ pub(crate) struct Arguments {
     /// Skip format, clippy, documentation and dependency checks
     #[arg(long)]
     no_lint: bool,
+    /// Leave a capture of each VM link of each end-to-end case: FOLDER/BINARY/CASE/LINK.pcap; without FOLDER below cargo's
+    /// target folder
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1)]
+    keep: Option<Option<PathBuf>>,
     /// For `cargo nextest run`: names of tests, or its options; doctests are skipped then
     #[arg(last = true)]
     nextest: Vec<String>,
@@ -35,6 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         cargo::subcommand("deny", "cargo-deny")?;
         lint(&mut failures)?;
     }
+    let kept = arguments.keep.as_ref().map(Kept::prepare).transpose()?;
     let programs = cargo::programs(false)?;
     step::command(
         "build the tests",
@@ -52,6 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .args(["nextest", "run", "--workspace"])
         .args(&arguments.nextest);
     nextest.env(PROGRAMS_VARIABLE, &programs);
+    if let Some(kept) = &kept {
+        nextest.env(KEEP_VARIABLE, &kept.0);
+    }
     let runner = privilege::runner();
     if !runner.is_empty() {
         nextest.env(cargo::runner_variable()?, runner.join(" "));
@@ -64,7 +77,44 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         .into()))?;
     }
+    if let Some(kept) = &kept {
+        kept.tell();
+    }
     Ok(failures.finish())
+}
+
+/// The folder of the captures.
+struct Kept(PathBuf);
+
+impl Kept {
+    /// The folder that was asked for, which is made, or the usual one.
+    fn prepare(asked: &Option<PathBuf>) -> anyhow::Result<Self> {
+        let folder = match asked {
+            Some(folder) => std::path::absolute(folder)?,
+            None => cargo::target()?.join("captures"),
+        };
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    /// Says where the captures are. Each case takes away what an earlier run of it left, so some may be older.
+    fn tell(&self) {
+        let count = captures_below(&self.0);
+        eprintln!(
+            "\nCaptures of {count} VM links, for Wireshark: {}/*/*/*.pcap",
+            self.0.display()
+        );
+    }
+}
+
+fn captures_below(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let count = entries.map(|entry| match entry.path() {
+        path if path.is_dir() => captures_below(&path),
+        path => usize::from(path.extension().is_some_and(|end| end == "pcap")),
+    });
+    count.sum()
 }
 
 fn lint(failures: &mut Failures) -> anyhow::Result<()> {
