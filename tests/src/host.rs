@@ -36,6 +36,15 @@ pub fn guest_mac(number: u16) -> MacAddr {
     MacAddr([0x52, 0x54, 0, 0, high, low])
 }
 
+/// The hardware address of the bridge with this name.
+pub fn bridge_mac(name: &str) -> MacAddr {
+    let id = name.bytes().fold(0u16, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u16::from(byte))
+    });
+    let [high, low] = id.to_be_bytes();
+    MacAddr([0x52, 0x54, 0, 0xbb, high, low])
+}
+
 impl Host {
     /// A hypervisor without links. Errors: not root, or `ip` is missing.
     pub fn new() -> Result<Self> {
@@ -50,11 +59,7 @@ impl Host {
 
     /// Makes a bridge as libvirt makes it: with a hardware address of its own, up, without an address.
     pub fn bridge(&self, name: &str) -> Result<()> {
-        let id = name.bytes().fold(0u16, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(u16::from(byte))
-        });
-        let [high, low] = id.to_be_bytes();
-        let mac = MacAddr([0x52, 0x54, 0, 0xbb, high, low]);
+        let mac = bridge_mac(name);
         self.namespace.ip_batch(&format!(
             "link add {name} address {mac} type bridge forward_delay 0 stp_state 0\nlink set {name} up\n"
         ))
@@ -88,6 +93,16 @@ impl Host {
             namespace,
             relay: Some(Relay::new(far, near)),
         })
+    }
+
+    /// A guest behind the tap `vnetNUMBER`, a port of `bridge` that forwards: as libvirt and QEMU have it. The bridge is up.
+    pub fn guest_behind_tap_in(&self, bridge: &str, number: u16) -> Result<Guest> {
+        let tap = format!("vnet{number}");
+        let guest = self.guest_behind_tap(&tap, number)?;
+        self.namespace
+            .ip(&format!("link set {tap} master {bridge}"))?;
+        self.wait_forwarding(&tap)?;
+        Ok(guest)
     }
 
     /// A tap that the caller holds itself: a VM without a kernel. With `bridge`, which is up,

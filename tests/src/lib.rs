@@ -41,7 +41,7 @@ pub use bare_tap::Relay;
 pub use capture::Capture;
 pub use client::{Client, Software};
 pub use config::{LINKS, POOL_NETWORK, static_network, vm_address};
-pub use host::{Fabric, GATEWAY, Guest, Host, guest_mac};
+pub use host::{Fabric, GATEWAY, Guest, Host, bridge_mac, guest_mac};
 pub use namespace::{Namespace, Process};
 pub use packet::PacketSocket;
 pub use pcap::{PcapWriter, read_pcap};
