@@ -2,6 +2,7 @@ use anyhow::{Context, Result, ensure};
 use slash32_tests::{Frame, PcapWriter, dhcp::Message, read_pcap};
 use std::{
     fs,
+    os::unix::fs::{MetadataExt, chown},
     path::{Path, PathBuf},
     time::{Duration, UNIX_EPOCH},
 };
@@ -69,6 +70,11 @@ impl Golden {
             if let Some(reply) = &exchange.reply {
                 file.write(at + Duration::from_millis(1), reply)?;
             }
+        }
+        // Recording is root's work; what it made is whose the sources are, where that can be.
+        let owner = fs::metadata(folder())?;
+        for made in [path.parent().unwrap_or(path), &new] {
+            let _ = chown(made, Some(owner.uid()), Some(owner.gid()));
         }
         Ok(fs::rename(new, path)?)
     }
