@@ -4,7 +4,7 @@
 //! [`FOLDER_VARIABLE`] names, so that cases in different processes never meet. `cargo xtask test` sets the variable and
 //! prints the [`Matrix`] after the run.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fmt::Write,
@@ -14,6 +14,9 @@ use std::{
 
 /// The variable that names the folder of the cells. Unset: nothing is kept.
 pub const FOLDER_VARIABLE: &str = "SLASH32_MATRIX_DIR";
+
+/// The document that keeps the matrix: its tables are those that [`Matrix::markdown`] writes.
+pub const DOCUMENTED: &str = include_str!("../../README.md");
 
 /// A column of the matrix: a stage of a client's life, or a part of the configuration that it ended up with.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -127,12 +130,44 @@ impl Cell {
 /// Keeps what a case found: one cell of the row of `client`, whose `version` is what the program itself says.
 ///
 /// A cell that is recorded again is replaced. Without [`FOLDER_VARIABLE`] nothing is kept.
-/// Errors: the folder cannot be written.
+/// Errors: the folder cannot be written; or README.md has a row of this client and this version, and says something else.
 pub fn record(client: &str, version: &str, column: Column, cell: &Cell) -> Result<()> {
-    let Some(folder) = std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from) else {
-        return Ok(());
-    };
-    write(&folder, client, version, column, cell)
+    if let Some(folder) = std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from) {
+        write(&folder, client, version, column, cell)?;
+    }
+    let said = documented(DOCUMENTED, &format!("{client} {version}"), column);
+    match said.filter(|said| *cell != Cell::Failed && *said != cell.text()) {
+        Some(said) => bail!(
+            "README.md says of {client} {version}, \"{}\": {said:?}; it is {:?}",
+            column.heading(),
+            cell.text()
+        ),
+        None => Ok(()),
+    }
+}
+
+/// The cell in the row that begins with `client` in a table of the Markdown `text` with this column.
+fn documented(text: &str, client: &str, column: Column) -> Option<String> {
+    let mut at = None;
+    for line in text.lines() {
+        let Some(row) = line
+            .strip_prefix("| ")
+            .and_then(|row| row.strip_suffix(" |"))
+        else {
+            continue;
+        };
+        let mut cells = row.split(" | ").map(str::trim);
+        match cells.next() {
+            Some("client") => at = cells.position(|cell| cell == column.heading()),
+            Some(name) if name == client => {
+                if let Some(cell) = at.and_then(|at| cells.nth(at)) {
+                    return Some(cell.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 fn write(folder: &Path, client: &str, version: &str, column: Column, cell: &Cell) -> Result<()> {
@@ -217,24 +252,45 @@ impl Matrix {
         if columns.is_empty() {
             return String::new();
         }
-        let headings: Vec<&str> = columns.iter().map(|column| column.heading()).collect();
-        let mut table = format!(
-            "| client | {} |\n|---|{}\n",
-            headings.join(" | "),
-            "---|".repeat(columns.len())
-        );
+        let heading = |column: &Column| column.heading().to_owned();
+        let mut rows = vec![
+            std::iter::once("client".to_owned())
+                .chain(columns.iter().map(heading))
+                .collect::<Vec<String>>(),
+        ];
         for (client, row) in &self.0 {
-            let cells: Vec<String> = columns
-                .iter()
-                .map(|column| row.cells.get(column).map(Cell::text).unwrap_or_default())
-                .collect();
+            let cell = |column| row.cells.get(column).map(Cell::text).unwrap_or_default();
+            let cells: Vec<String> = columns.iter().map(cell).collect();
             if cells.iter().any(|cell| !cell.is_empty()) {
-                let version = &row.version;
-                let _ = writeln!(table, "| {client} {version} | {} |", cells.join(" | "));
+                let name = format!("{client} {}", row.version);
+                rows.push(std::iter::once(name).chain(cells).collect());
             }
         }
-        table
+        aligned(&rows)
     }
+}
+
+/// A table in Markdown whose columns are as wide as their widest cells; the first row is its head.
+fn aligned(rows: &[Vec<String>]) -> String {
+    let width = |cell: &String| cell.chars().count();
+    let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len))
+        .map(|at| rows.iter().filter_map(|row| row.get(at)).map(width).max())
+        .map(|widest| widest.unwrap_or_default().max(3))
+        .collect();
+    let mut table = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(table, "| {cell:<width$} ");
+        }
+        table.push_str("|\n");
+        if number == 0 {
+            for width in &widths {
+                let _ = write!(table, "|{}", "-".repeat(width + 2));
+            }
+            table.push_str("|\n");
+        }
+    }
+    table
 }
 
 #[cfg(test)]
@@ -254,9 +310,30 @@ mod tests {
         record("dhclient", "4.4.3", Column::Reboot, Cell::passed("ACK"));
         assert_eq!(
             Matrix::read(folder.path()).unwrap().markdown(),
-            "| client | first boot | reboot |\n|---|---|---|\n\
-             | dhclient 4.4.3 | FAILED | ACK |\n| udhcpc 1.35 | ACK |  |\n\n\
-             | client | MTU |\n|---|---|\n| udhcpc 1.35 | – (not read) |\n"
+            "\
+| client         | first boot | reboot |
+|----------------|------------|--------|
+| dhclient 4.4.3 | FAILED     | ACK    |
+| udhcpc 1.35    | ACK        |        |
+
+| client      | MTU          |
+|-------------|--------------|
+| udhcpc 1.35 | – (not read) |
+"
         );
+    }
+
+    #[test]
+    fn a_cell_of_a_document_is_found_by_client_and_column() {
+        let text = "| client | first boot | T1 |\n|---|---|---|\n| dhclient 4.4.3 | ACK | unicast |\n\n\
+                    | client | MTU |\n|---|---|\n| dhclient 4.4.3 | 1400 |\n";
+        let cell = |client, column| documented(text, client, column);
+        assert_eq!(
+            cell("dhclient 4.4.3", Column::Renewal).as_deref(),
+            Some("unicast")
+        );
+        assert_eq!(cell("dhclient 4.4.3", Column::Mtu).as_deref(), Some("1400"));
+        assert_eq!(cell("dhclient 4.4.3", Column::Dns), None);
+        assert_eq!(cell("dhclient 4.4.4", Column::Mtu), None);
     }
 }
