@@ -95,16 +95,6 @@ impl Host {
         })
     }
 
-    /// A guest behind the tap `vnetNUMBER`, a port of `bridge` that forwards: as libvirt and QEMU have it. The bridge is up.
-    pub fn guest_behind_tap_in(&self, bridge: &str, number: u16) -> Result<Guest> {
-        let tap = format!("vnet{number}");
-        let guest = self.guest_behind_tap(&tap, number)?;
-        self.namespace
-            .ip(&format!("link set {tap} master {bridge}"))?;
-        self.wait_forwarding(&tap)?;
-        Ok(guest)
-    }
-
     /// A tap that the caller holds itself: a VM without a kernel. With `bridge`, which is up,
     /// it is a port of that bridge that forwards.
     pub fn tap(&self, name: &str, bridge: Option<&str>) -> Result<Tap> {
@@ -162,6 +152,25 @@ impl Host {
         ))?;
         namespace.set("ipv4/ip_forward", "1")?;
         Ok(Fabric { namespace })
+    }
+
+    /// Loses what comes in through `port` by unicast to the gateway's DHCP server, as a path that is broken one way does:
+    /// broadcasts still arrive. Until [`lose_nothing`](Self::lose_nothing).
+    pub fn lose_unicast_requests(&self, port: &str) -> Result<()> {
+        require(&["nft"])?;
+        let rules = format!(
+            "add table netdev lossy; \
+             add chain netdev lossy in {{ type filter hook ingress device \"{port}\" priority 0; }}; \
+             add rule netdev lossy in ip daddr {GATEWAY} udp dport 67 drop"
+        );
+        self.namespace.run("nft", &[&rules]).map(drop)
+    }
+
+    /// Ends the losses.
+    pub fn lose_nothing(&self) -> Result<()> {
+        self.namespace
+            .run("nft", &["delete table netdev lossy"])
+            .map(drop)
     }
 
     /// Its namespaces.

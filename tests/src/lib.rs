@@ -27,6 +27,7 @@ pub mod dhcp;
 mod host;
 mod keep;
 mod link_monitor;
+pub mod matrix;
 mod namespace;
 mod packet;
 mod pcap;
