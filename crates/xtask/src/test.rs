@@ -4,7 +4,7 @@
 //! What cannot be gone on from (packages, tools, the build of the programs) ends the run.
 
 use crate::privilege::PROGRAMS_VARIABLE;
-use crate::{cargo, packages, privilege, step};
+use crate::{cargo, nextest, packages, privilege, step};
 use std::process::{Command, ExitCode};
 
 /// Arguments of `cargo xtask test`.
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     privilege::ask(
         "The end-to-end tests make network namespaces, and missing packages are installed: both need root.",
     )?;
-    packages::install(packages::NETWORK)?;
+    packages::install(&[packages::NETWORK, packages::CLIENTS].concat())?;
     cargo::subcommand("nextest", "cargo-nextest")?;
 
     let mut failures = Failures::default();
@@ -47,16 +47,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ))?;
     }
 
-    let mut nextest = cargo::cargo();
-    nextest
-        .args(["nextest", "run", "--workspace"])
+    let mut run = cargo::cargo();
+    run.args(["nextest", "run", "--workspace"])
         .args(&arguments.nextest);
-    nextest.env(PROGRAMS_VARIABLE, &programs);
+    run.env(PROGRAMS_VARIABLE, &programs);
     let runner = privilege::runner();
     if !runner.is_empty() {
-        nextest.env(cargo::runner_variable()?, runner.join(" "));
+        run.env(cargo::runner_variable()?, runner.join(" "));
     }
-    let status = nextest.status()?;
+    let status = nextest::run(&mut run)?;
     if !status.success() {
         failures.note(Err(step::Failed {
             step: "tests".into(),
