@@ -81,7 +81,7 @@ impl Guest {
     }
 
     /// The largest packet that leaves through the default route, in bytes: the route's own MTU, or else that of `eth0`.
-    pub fn mtu(&self) -> Result<(u64, &'static str)> {
+    pub fn mtu(&self) -> Result<u64> {
         let routes = self
             .namespace()
             .ip_json("-4 -details route show default dev eth0")?;
@@ -90,11 +90,11 @@ impl Guest {
             .flat_map(|route| route["metrics"].as_array().into_iter().flatten())
             .find_map(|metrics| metrics["mtu"].as_u64());
         if let Some(mtu) = of_route {
-            return Ok((mtu, "on its routes"));
+            return Ok(mtu);
         }
         let links = self.namespace().ip_json("link show dev eth0")?;
         let of_link = links.iter().find_map(|link| link["mtu"].as_u64());
-        Ok((of_link.context("eth0 has no MTU")?, "on its link"))
+        of_link.context("eth0 has no MTU")
     }
 
     /// Its host name.

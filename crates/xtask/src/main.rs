@@ -10,12 +10,14 @@
 
 mod bench;
 mod bird;
+mod captures;
 mod cargo;
 mod demo;
 mod figures;
 mod golden;
 mod guest;
 mod initramfs;
+mod nextest;
 mod packages;
 mod privilege;
 #[cfg(test)]

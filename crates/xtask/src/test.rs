@@ -4,13 +4,9 @@
 //! What cannot be gone on from (packages, tools, the build of the programs) ends the run.
 
 use crate::privilege::PROGRAMS_VARIABLE;
-use crate::{cargo, packages, privilege, step};
-use anyhow::Context;
-use std::path::{Path, PathBuf};
+use crate::{captures::Captures, cargo, nextest, packages, privilege, step};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-
-/// The variable that names the folder of the captures to the end-to-end cases.
-const KEEP_VARIABLE: &str = "SLASH32_KEEP";
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -35,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     privilege::ask(
         "The end-to-end tests make network namespaces, and missing packages are installed: both need root.",
     )?;
-    packages::install(packages::NETWORK)?;
+    packages::install(&[packages::NETWORK, packages::CLIENTS].concat())?;
     cargo::subcommand("nextest", "cargo-nextest")?;
 
     let mut failures = Failures::default();
@@ -44,7 +40,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         cargo::subcommand("deny", "cargo-deny")?;
         lint(&mut failures)?;
     }
-    let kept = arguments.keep.as_ref().map(Kept::prepare).transpose()?;
+    let captures = arguments
+        .keep
+        .as_ref()
+        .map(|folder| Captures::below(folder.as_deref()));
+    let captures = captures.transpose()?;
     let programs = cargo::programs(false)?;
     step::command(
         "build the tests",
@@ -57,19 +57,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ))?;
     }
 
-    let mut nextest = cargo::cargo();
-    nextest
-        .args(["nextest", "run", "--workspace"])
+    let mut run = cargo::cargo();
+    run.args(["nextest", "run", "--workspace"])
         .args(&arguments.nextest);
-    nextest.env(PROGRAMS_VARIABLE, &programs);
-    if let Some(kept) = &kept {
-        nextest.env(KEEP_VARIABLE, &kept.0);
+    run.env(PROGRAMS_VARIABLE, &programs);
+    if let Some(captures) = &captures {
+        captures.ask(&mut run);
     }
     let runner = privilege::runner();
     if !runner.is_empty() {
-        nextest.env(cargo::runner_variable()?, runner.join(" "));
+        run.env(cargo::runner_variable()?, runner.join(" "));
     }
-    let status = nextest.status()?;
+    let status = nextest::run(&mut run)?;
     if !status.success() {
         failures.note(Err(step::Failed {
             step: "tests".into(),
@@ -77,44 +76,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         .into()))?;
     }
-    if let Some(kept) = &kept {
-        kept.tell();
+    if let Some(captures) = &captures {
+        captures.tell();
     }
     Ok(failures.finish())
-}
-
-/// The folder of the captures.
-struct Kept(PathBuf);
-
-impl Kept {
-    /// The folder that was asked for, which is made, or the usual one.
-    fn prepare(asked: &Option<PathBuf>) -> anyhow::Result<Self> {
-        let folder = match asked {
-            Some(folder) => std::path::absolute(folder)?,
-            None => cargo::target()?.join("captures"),
-        };
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-
-    /// Says where the captures are. Each case takes away what an earlier run of it left, so some may be older.
-    fn tell(&self) {
-        let count = captures_below(&self.0);
-        eprintln!(
-            "\nCaptures of {count} VM links, for Wireshark: {}/*/*/*.pcap",
-            self.0.display()
-        );
-    }
-}
-
-fn captures_below(folder: &Path) -> usize {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let count = entries.map(|entry| match entry.path() {
-        path if path.is_dir() => captures_below(&path),
-        path => usize::from(path.extension().is_some_and(|end| end == "pcap")),
-    });
-    count.sum()
 }
 
 fn lint(failures: &mut Failures) -> anyhow::Result<()> {

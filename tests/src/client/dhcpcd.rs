@@ -4,7 +4,8 @@ use super::{
 };
 use crate::Guest;
 use anyhow::Result;
-use std::{net::Ipv4Addr, process::Command};
+use nix::sys::signal::Signal;
+use std::{net::Ipv4Addr, process::Command, time::Duration};
 
 /// dhcpcd with its ARP probes, which take about 5 s between an ACK and its address.
 pub(super) struct Dhcpcd;
@@ -35,11 +36,10 @@ impl Program for Dhcpcd {
             .map(drop)
     }
 
-    fn release(&self, _client: &mut Client, guest: &Guest) -> Result<()> {
-        guest
-            .namespace()
-            .run("dhcpcd", &["-4", "-k", "eth0"])
-            .map(drop)
+    fn release(&self, client: &mut Client, _guest: &Guest) -> Result<()> {
+        // `dhcpcd -k` sends this, and would wait for a process that only we can reap.
+        client.process.signal(Signal::SIGALRM)?;
+        client.process.wait(Duration::from_secs(10)).map(drop)
     }
 
     fn forge_memory(&self, guest: &Guest, right: Ipv4Addr, wrong: Ipv4Addr) -> Result<()> {
