@@ -193,36 +193,44 @@ impl Recorded {
         })
     }
 
-    /// Runs a story behind an agent with this config, and writes what the responder was given and what it answered.
-    ///
-    /// Errors: the core, asked again, answers otherwise than was seen on the wire.
     fn story(
         &self,
         name: &str,
         story: &str,
         act: impl FnOnce(&Stage) -> Result<Capture>,
     ) -> Result<()> {
-        let host = Host::new()?;
-        let mut agent = Agent::start(&host, &config(name)?)?;
-        host.bridge(LINK)?;
-        let stage = Stage {
-            guest: host.guest(LINK, 1)?,
-            host: &host,
-        };
-        agent.wait(LINK, "ready", BOUND)?;
-        let mut golden = Golden::of_capture(act(&stage)?.frames()?)?;
-        golden.forget_unfinished_checksums();
-        for (exchange, answer) in golden.0.iter().zip(replies(&golden, binding(name)?)) {
-            let shown = difference(exchange.reply.as_deref(), answer.as_deref());
-            ensure!(
-                shown.is_empty(),
-                "seen on the wire -, answered by the core +\n{shown}"
-            );
-        }
-        agent.hush();
-        let path = folder().join(name).join(&self.folder);
-        golden.write(&path.join(format!("{story}.pcap")))
+        record(name, &self.folder, story, |host, agent| {
+            host.bridge(LINK)?;
+            let guest = host.guest(LINK, 1)?;
+            agent.wait(LINK, "ready", BOUND)?;
+            act(&Stage { host, guest })
+        })
     }
+}
+
+/// Runs a story on a host whose agent has this config, and writes what the responder was given and what it answered.
+///
+/// Errors: the core, asked again, answers otherwise than was seen on the wire.
+fn record(
+    name: &str,
+    client: &str,
+    story: &str,
+    act: impl FnOnce(&Host, &Agent) -> Result<Capture>,
+) -> Result<()> {
+    let host = Host::new()?;
+    let mut agent = Agent::start(&host, &config(name)?)?;
+    let mut golden = Golden::of_capture(act(&host, &agent)?.frames()?)?;
+    golden.forget_unfinished_checksums();
+    for (exchange, answer) in golden.0.iter().zip(replies(&golden, binding(name)?)) {
+        let shown = difference(exchange.reply.as_deref(), answer.as_deref());
+        ensure!(
+            shown.is_empty(),
+            "seen on the wire -, answered by the core +\n{shown}"
+        );
+    }
+    agent.hush();
+    let path = folder().join(name).join(client);
+    golden.write(&path.join(format!("{story}.pcap")))
 }
 
 /// A host with one link, and a guest behind it.
