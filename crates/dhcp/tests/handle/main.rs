@@ -5,6 +5,7 @@ mod answer;
 mod captures;
 mod client;
 mod delivery;
+mod extensions;
 mod frames;
 mod limits;
 mod messages;
