@@ -122,6 +122,27 @@ fn an_init_reboot_with_the_right_address_is_acknowledged_without_a_discover() ->
 }
 
 #[test]
+fn a_release_is_shown_though_it_is_the_last_frame_of_its_guest() -> Result<()> {
+    let host = Host::new()?;
+    let agent = Agent::start(&host, &static_network(&[("virbr1", 1)], ""))?;
+    let guest = guest_on(&host, "virbr1")?;
+    let mut client = guest.raw_client()?;
+    let ack = client.bind()?;
+    // Within the second in which the responder has told of the ACK.
+    let mut release = client.renewing(&ack);
+    for (option, value) in &mut release.options {
+        if *option == code::MESSAGE_TYPE {
+            *value = vec![message_type::RELEASE];
+        }
+    }
+    client.send(&release)?;
+    agent.wait_row("virbr1", "released", BOUND, |row| {
+        row["reason"] == "released by the VM"
+    })?;
+    Ok(())
+}
+
+#[test]
 fn an_ack_carries_what_every_client_needs() -> Result<()> {
     let host = Host::new()?;
     let config = static_network(&[("virbr1", 1)], "lease-time = \"1h\"\ndns = [\"9.9.9.9\"]");

@@ -4,8 +4,12 @@
 //! what there is instead, or says why there is nothing.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "matrix/options.rs"]
+mod options;
 #[path = "matrix/stages.rs"]
 mod stages;
+#[path = "matrix/wire.rs"]
+mod wire;
 
 use anyhow::Result;
 use slash32_tests::{Software, matrix};

@@ -3,7 +3,7 @@ use super::{
     software::{Program, replace, version_word},
 };
 use crate::Guest;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
 use std::{net::Ipv4Addr, process::Command, time::Duration};
 
@@ -37,9 +37,14 @@ impl Program for Dhcpcd {
     }
 
     fn release(&self, client: &mut Client, _guest: &Guest) -> Result<()> {
-        // `dhcpcd -k` sends this, and would wait for a process that only we can reap.
-        client.process.signal(Signal::SIGALRM)?;
-        client.process.wait(Duration::from_secs(10)).map(drop)
+        // `dhcpcd -k` sends this, and would wait for a process that only we can reap. One that meets a running hook is lost.
+        for _ in 0..5 {
+            client.process.signal(Signal::SIGALRM)?;
+            if client.process.wait(Duration::from_secs(3)).is_ok() {
+                return Ok(());
+            }
+        }
+        bail!("dhcpcd does not end")
     }
 
     fn forge_memory(&self, guest: &Guest, right: Ipv4Addr, wrong: Ipv4Addr) -> Result<()> {

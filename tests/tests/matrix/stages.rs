@@ -1,12 +1,16 @@
 //! The stages of a client's life.
 
+use crate::{
+    options::{NO_HOST_NAME, config, takes_all_options},
+    wire::{answer_to, is_broadcast_nak, is_extension, is_init_reboot, kinds},
+};
 use anyhow::{Context, Result, bail, ensure};
 use slash32_tests::{
     Agent, Capture, Client, Fabric, Frame, GATEWAY, Guest, Host, MacAddr, Software,
     dhcp::{Message, code, message_type},
-    expect, guest_mac,
+    guest_mac,
     matrix::{self, Cell, Column},
-    static_network, until, vm_address,
+    until, vm_address,
 };
 use std::{
     net::Ipv4Addr,
@@ -14,16 +18,11 @@ use std::{
 };
 
 /// dhcpcd alone probes its address for 5 s, and udhcpc's shortest T1 is 15 s.
-const BOUND: Duration = Duration::from_secs(40);
+pub(crate) const BOUND: Duration = Duration::from_secs(40);
 /// A lease that no case sees the end of.
 const LONG_LEASE: &str = "lease-time = \"1h\"";
 /// What a client remembers wrongly: an address of somebody else's block.
 const WRONG: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
-const NAME_SERVERS: [Ipv4Addr; 2] = [Ipv4Addr::new(9, 9, 9, 9), Ipv4Addr::new(149, 112, 112, 112)];
-const MTU: u64 = 1400;
-const HOST_NAME: &str = "web1";
-/// A host without a name of its own; clients do not change one.
-const NO_HOST_NAME: &str = "localhost";
 
 /// First boot: DISCOVER to ACK, everything that the ACK says, and the way to and from beyond the hypervisor.
 pub(crate) fn boots(software: Software) -> Result<()> {
@@ -55,49 +54,6 @@ pub(crate) fn boots(software: Software) -> Result<()> {
     })
 }
 
-/// What the guest has is what the ACK said, as far as the client sets it. Records it.
-fn takes_all_options(software: Software, guest: &Guest) -> Result<()> {
-    let version = software.version()?;
-    let keep = |column, cell| matrix::record(software.name(), &version, column, &cell);
-    keep(
-        Column::Address,
-        Cell::passed(format!("{}/32", vm_address(1))),
-    )?;
-    // Who set a route and which source it names is the client's business.
-    let source = format!(" src {}", vm_address(1));
-    let routes = guest.routes()?.join("; ");
-    let routes = routes.replace(" proto dhcp", "").replace(&source, "");
-    keep(Column::Routes, Cell::passed(routes))?;
-    keep(Column::Ping, Cell::passed("both ways"))?;
-
-    let servers = NAME_SERVERS.to_vec();
-    option(software, Column::Dns, servers, Vec::new(), || {
-        guest.name_servers(software)
-    })?;
-    let default = 1500;
-    option(software, Column::Mtu, MTU, default, || guest.mtu())?;
-    let (name, none) = (HOST_NAME.to_owned(), NO_HOST_NAME.to_owned());
-    option(software, Column::HostName, name, none, || guest.host_name())
-}
-
-/// Waits until `read` finds what was `sent`; of a client that leaves this option alone, it is `as_before`. Records it.
-fn option<T: PartialEq + std::fmt::Debug>(
-    software: Software,
-    column: Column,
-    sent: T,
-    as_before: T,
-    read: impl Fn() -> Result<T>,
-) -> Result<()> {
-    let untouched = leaves(software, column);
-    let expected = if untouched.is_some() { as_before } else { sent };
-    let what = column.heading();
-    until(what, BOUND, || Ok((read()? == expected).then_some(())))
-        .with_context(|| format!("its {what} is {:?}", read()))?;
-    let text = format!("{expected:?}").replace(['"', '[', ']'], "");
-    let cell = untouched.map_or(Cell::passed(text), Cell::absent);
-    matrix::record(software.name(), &software.version()?, column, &cell)
-}
-
 /// A reboot with the disk as it was: INIT-REBOOT is acknowledged, without a DISCOVER; who keeps nothing begins anew and
 /// gets the same address.
 pub(crate) fn reboots(software: Software) -> Result<()> {
@@ -119,7 +75,9 @@ pub(crate) fn reboots(software: Software) -> Result<()> {
             );
             return Ok(Cell::passed("DISCOVER, same address"));
         }
-        let request = capture.wait_for("an INIT-REBOOT", BOUND, is_init_reboot)?;
+        let request = capture.wait_for("an INIT-REBOOT", BOUND, |_, message| {
+            is_init_reboot(message)
+        })?;
         ensure!(
             request.1.address(code::REQUESTED_ADDRESS) == Some(vm_address(1)),
             "{request:?}"
@@ -301,7 +259,7 @@ pub(crate) fn unlearns_wrong_address(software: Software) -> Result<()> {
             ensure!(offer.yiaddr == vm_address(1), "{offer:?}");
             "DISCOVER, right OFFER"
         } else {
-            ensure!(is_init_reboot(&request.0, &request.1), "{request:?}");
+            ensure!(is_init_reboot(&request.1), "{request:?}");
             is_broadcast_nak(&answer_to(&capture, &request, message_type::NAK)?)?;
             "INIT-REBOOT, NAK, right address"
         };
@@ -333,18 +291,6 @@ fn unlearns_changed_address(software: Software) -> Result<Cell> {
     Ok(Cell::passed("REBINDING, NAK, right address"))
 }
 
-/// Why this client leaves an option alone, when it does.
-fn leaves(software: Software, column: Column) -> Option<&'static str> {
-    match (software, column) {
-        (Software::Networkd, Column::Mtu) => Some("only with UseMTU=yes"),
-        (Software::Udhcpc, Column::HostName)
-        | (Software::UdhcpcClassless, Column::HostName | Column::Mtu | Column::Dns) => {
-            Some("not in the script")
-        }
-        _ => None,
-    }
-}
-
 /// This client begins with DISCOVER at every start.
 fn keeps_no_lease(software: Software) -> bool {
     matches!(
@@ -361,18 +307,6 @@ fn stage(software: Software, column: Column, case: impl FnOnce() -> Result<Cell>
     let recorded = matrix::record(software.name(), &version, column, cell);
     result?;
     recorded
-}
-
-/// A static network: `virbr1` has `address`, and everything is set that a client can take over.
-fn config(lease: &str, address: Ipv4Addr) -> String {
-    let servers = NAME_SERVERS
-        .map(|server| format!("\"{server}\""))
-        .join(", ");
-    let options = format!("{lease}\ndns = [{servers}]\nmtu = {MTU}\ndomain = \"vm.example\"");
-    let number = u16::from(address.octets()[3]);
-    let network = static_network(&[("virbr1", number)], &options);
-    // It ends with the reservation.
-    format!("{network}options = {{ hostname = \"{HOST_NAME}\" }}\n")
 }
 
 /// A guest behind `virbr1`.
@@ -417,49 +351,4 @@ fn is_listed_as_bound(host: &Host, agent: &Agent) -> Result<()> {
         "{route}"
     );
     Ok(())
-}
-
-/// The types of all messages up to now.
-fn kinds(capture: &Capture) -> Result<Vec<u8>> {
-    let messages = capture.messages()?.into_iter();
-    Ok(messages
-        .map(|(_, message)| message.message_type())
-        .collect())
-}
-
-fn is_init_reboot(_: &Frame, message: &Message) -> bool {
-    message.message_type() == message_type::REQUEST
-        && message.option(code::SERVER_IDENTIFIER).is_none()
-        && message.option(code::REQUESTED_ADDRESS).is_some()
-}
-
-/// A REQUEST in RENEWING or REBINDING: which of the two, only its envelope says.
-fn is_extension(message: &Message) -> bool {
-    message.message_type() == message_type::REQUEST
-        && message.ciaddr == vm_address(1)
-        && message.option(code::SERVER_IDENTIFIER).is_none()
-        && message.option(code::REQUESTED_ADDRESS).is_none()
-}
-
-fn is_broadcast_nak(nak: &Message) -> Result<()> {
-    ensure!(
-        nak.envelope.destination == Ipv4Addr::BROADCAST
-            && nak.envelope.destination_mac == MacAddr::BROADCAST
-            && nak.address(code::SERVER_IDENTIFIER) == Some(GATEWAY)
-            && nak.yiaddr.is_unspecified(),
-        "{nak:?}"
-    );
-    Ok(())
-}
-
-/// The first answer to `request`, which must be of this type. A client may use one xid for all its messages.
-fn answer_to(capture: &Capture, request: &(Frame, Message), message_type: u8) -> Result<Message> {
-    let (asked, request) = request;
-    let is_answer = |frame: &Frame, message: &Message| {
-        frame.at > asked.at && message.op == 2 && message.xid == request.xid
-    };
-    expect(
-        message_type,
-        capture.wait_for("an answer", BOUND, is_answer)?.1,
-    )
 }
