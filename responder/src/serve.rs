@@ -189,8 +189,13 @@ impl Server {
             }
             match serving.responder.handle(now, frame, &mut self.reply) {
                 Action::Ignore(reason) => {
-                    serving.released |= reason == Reason::Release;
+                    let gives_back = reason == Reason::Release
+                        && !core::mem::replace(&mut serving.released, true);
                     self.count_ignored(reason);
+                    if gives_back {
+                        // At once: it may be the last frame that this guest ever sends.
+                        self.report(now);
+                    }
                 }
                 Action::Reply { len, outcome } if acknowledges(outcome) && !serving.confirmed => {
                     let number = serving.number;

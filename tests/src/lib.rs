@@ -15,6 +15,7 @@
 //!   is killed, the kernel ends everything that ran inside, and with it the links.
 //! - Nothing here shares code with what it judges: frames are written and read by [`dhcp`] and `etherparse`.
 //! - A missing precondition is an error with a sentence, never a skipped case.
+//! - With `SLASH32_KEEP=FOLDER` each case leaves a capture of each of its VM links; without it, that costs nothing.
 //! - Whoever waits, waits for an event, with a bound ([`until`]).
 
 mod agent;
@@ -24,8 +25,12 @@ mod client;
 mod config;
 pub mod dhcp;
 mod host;
+mod keep;
+mod link_monitor;
+pub mod matrix;
 mod namespace;
 mod packet;
+mod pcap;
 mod raw_client;
 mod route_monitor;
 mod tap;
@@ -37,9 +42,10 @@ pub use bare_tap::Relay;
 pub use capture::Capture;
 pub use client::{Client, Software};
 pub use config::{LINKS, POOL_NETWORK, static_network, vm_address};
-pub use host::{Fabric, GATEWAY, Guest, Host, guest_mac};
+pub use host::{Fabric, GATEWAY, Guest, Host, bridge_mac, guest_mac};
 pub use namespace::{Namespace, Process};
 pub use packet::PacketSocket;
+pub use pcap::{PcapWriter, read_pcap};
 pub use raw_client::{RawClient, expect};
 pub use route_monitor::{Change, RouteChange, RouteMonitor};
 pub use slash32_binding::MacAddr;

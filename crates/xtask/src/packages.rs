@@ -33,9 +33,27 @@ pub(crate) const NETWORK: &[Package] = &[
     package("util-linux", "nsenter, unshare"),
     package("nftables", "the example firewall"),
     package("tcpdump", "captures"),
+    package("tshark", "reads the captures that cases leave"),
     package("isc-dhcp-client", "a client: dhclient"),
     package("udhcpc", "a client: udhcpc"),
     package("dhcpcd-base", "a client: dhcpcd"),
+];
+
+/// The other clients of the matrix, which the tests alone need.
+pub(crate) const CLIENTS: &[Package] = &[
+    package("systemd", "a client: systemd-networkd; systemd-hostnamed"),
+    Package {
+        name: "network-manager",
+        purpose: "a client: NetworkManager",
+        service: Some("NetworkManager.service"),
+    },
+    Package {
+        name: "connman",
+        purpose: "a client: connman",
+        service: Some("connman.service"),
+    },
+    package("klibc-utils", "a client: the initramfs's ipconfig"),
+    package("dbus", "the bus of the clients that are daemons"),
 ];
 
 /// The routing daemon of the demo's fabric.
