@@ -155,7 +155,7 @@ impl Host {
     }
 
     /// Loses what comes in through `port` by unicast to the gateway's DHCP server, as a path that is broken one way does:
-    /// broadcasts still arrive. Until [`lose_nothing`](Self::lose_nothing).
+    /// broadcasts still arrive.
     pub fn lose_unicast_requests(&self, port: &str) -> Result<()> {
         require(&["nft"])?;
         let rules = format!(
@@ -164,13 +164,6 @@ impl Host {
              add rule netdev lossy in ip daddr {GATEWAY} udp dport 67 drop"
         );
         self.namespace.run("nft", &[&rules]).map(drop)
-    }
-
-    /// Ends the losses.
-    pub fn lose_nothing(&self) -> Result<()> {
-        self.namespace
-            .run("nft", &["delete table netdev lossy"])
-            .map(drop)
     }
 
     /// Its namespaces.

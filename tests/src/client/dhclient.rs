@@ -9,7 +9,7 @@ use std::{net::Ipv4Addr, process::Command};
 const LEASES: &str = "/var/lib/dhcp/leases";
 const FILES: [&str; 4] = ["-lf", LEASES, "-pf", "/run/dhclient.pid"];
 
-/// ISC dhclient. It draws its T1 from the half before it (option 58 is an upper bound).
+/// ISC dhclient. Its T1 is a little shorter than option 58 says, and not always the same.
 pub(super) struct Dhclient;
 
 impl Program for Dhclient {

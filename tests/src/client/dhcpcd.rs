@@ -37,7 +37,7 @@ impl Program for Dhcpcd {
     }
 
     fn release(&self, client: &mut Client, _guest: &Guest) -> Result<()> {
-        // `dhcpcd -k` sends this, and would wait for a process that only we can reap. One that meets a running hook is lost.
+        // `dhcpcd -k` sends this, and would wait for a process that only we can reap. Right after it is bound it may miss one.
         for _ in 0..5 {
             client.process.signal(Signal::SIGALRM)?;
             if client.process.wait(Duration::from_secs(3)).is_ok() {
