@@ -24,6 +24,7 @@ mod client;
 mod config;
 pub mod dhcp;
 mod host;
+pub mod matrix;
 mod namespace;
 mod packet;
 mod raw_client;
