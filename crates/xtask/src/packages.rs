@@ -45,12 +45,19 @@ pub(crate) const BIRD: &[Package] = &[Package {
     service: Some("bird.service"),
 }];
 
-/// What `demo --qemu` needs beside a kernel, which is fetched but not installed.
+/// What a QEMU guest with Linux needs beside its kernel, which is fetched but not installed.
 pub(crate) const QEMU: &[Package] = &[
     package("qemu-system-x86", "a virtual machine"),
     package("lz4", "unpacking the guest's kernel"),
     package("xz-utils", "unpacking the guest's kernel"),
     package("zstd", "unpacking the guest's kernel"),
+];
+
+/// The firmware of the QEMU guests that boot over the network. What they load is fetched but not installed.
+pub(crate) const FIRMWARE: &[Package] = &[
+    package("seabios", "BIOS firmware"),
+    package("ipxe-qemu", "a boot ROM: iPXE"),
+    package("ovmf", "UEFI firmware"),
 ];
 
 /// Runs as root: `$@` are the packages. Nothing is left behind, whatever ends it.
@@ -118,11 +125,11 @@ pub(crate) fn dependency(name: &str) -> anyhow::Result<String> {
     ask()?.with_context(|| format!("apt knows no package that {name} depends on"))
 }
 
-/// Fetches the package `name` and unpacks it below `folder`, without installing it.
+/// Fetches the package `name` and unpacks it below `folder`, without installing it. Returns its version.
 ///
 /// # Errors
 /// When it cannot be fetched, even after apt's lists were fetched, or not be unpacked.
-pub(crate) fn unpack(name: &str, folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn unpack(name: &str, folder: &Path) -> anyhow::Result<String> {
     std::fs::create_dir_all(folder)?;
     let download = || -> anyhow::Result<bool> {
         let mut apt = Command::new("apt-get");
@@ -135,18 +142,23 @@ pub(crate) fn unpack(name: &str, folder: &Path) -> anyhow::Result<()> {
         update()?;
         ensure!(download()?, "apt-get cannot fetch {name}");
     }
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "deb") {
-            let status = Command::new("dpkg-deb")
-                .arg("-x")
-                .arg(&path)
-                .arg(folder)
-                .status()?;
-            ensure!(status.success(), "dpkg-deb cannot unpack {name}");
-        }
-    }
-    Ok(())
+    let files = std::fs::read_dir(folder)?.filter_map(Result::ok);
+    let package = files
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .with_context(|| format!("apt-get fetched no package {name}"))?;
+    let status = Command::new("dpkg-deb")
+        .arg("-x")
+        .arg(&package)
+        .arg(folder)
+        .status()?;
+    ensure!(status.success(), "dpkg-deb cannot unpack {name}");
+    let version = Command::new("dpkg-deb")
+        .arg("-f")
+        .arg(&package)
+        .arg("Version")
+        .output()?;
+    Ok(String::from_utf8_lossy(&version.stdout).trim().to_owned())
 }
 
 fn update() -> anyhow::Result<()> {
