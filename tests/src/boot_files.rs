@@ -44,14 +44,4 @@ impl BootFiles {
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
         Ok(fs::read(self.path(name)?)?)
     }
-
-    /// The version of the Debian package `package` that a file came from.
-    pub fn version(&self, package: &str) -> Result<String> {
-        let versions = fs::read_to_string(self.path("versions")?)?;
-        versions
-            .lines()
-            .find_map(|line| line.strip_prefix(package)?.strip_prefix(' '))
-            .map(str::to_owned)
-            .with_context(|| format!("no file to boot is from the package {package}"))
-    }
 }

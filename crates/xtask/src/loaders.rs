@@ -17,18 +17,13 @@ const LOADERS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// The file that tells the version of each package, a line each. It is written last.
-const VERSIONS: &str = "versions";
-
 /// Puts what is missing into `folder`, the one that [`BootFiles`](slash32_tests::BootFiles) reads.
 ///
 /// # Errors
 /// When a package cannot be fetched, or is not as expected.
 pub(crate) fn add_to(folder: &Path) -> anyhow::Result<()> {
-    let complete = LOADERS
-        .iter()
-        .all(|(_, _, name)| folder.join(name).exists());
-    if complete && folder.join(VERSIONS).exists() {
+    let mut names = LOADERS.iter().map(|(_, _, name)| name);
+    if names.all(|name| folder.join(name).exists()) {
         return Ok(());
     }
     step::step("fetch iPXE and GRUB for the guests", || fetch(folder))
@@ -36,16 +31,16 @@ pub(crate) fn add_to(folder: &Path) -> anyhow::Result<()> {
 
 fn fetch(folder: &Path) -> anyhow::Result<()> {
     let work = tempfile::tempdir_in(folder).context("cannot make a folder to unpack in")?;
-    let mut versions = String::new();
     for (package, place, name) in LOADERS {
         let unpacked = work.path().join(package);
         if !unpacked.exists() {
-            let version = packages::unpack(package, &unpacked)?;
-            versions.push_str(&format!("{package} {version}\n"));
+            packages::unpack(package, &unpacked)?;
         }
-        fs::copy(unpacked.join(place).join(name), folder.join(name))
+        // At its place it is whole, or not there.
+        let file = work.path().join(name);
+        fs::copy(unpacked.join(place).join(name), &file)
             .with_context(|| format!("{package} has no {name}"))?;
+        fs::rename(&file, folder.join(name))?;
     }
-    fs::write(folder.join(VERSIONS), versions)?;
     Ok(())
 }

@@ -125,11 +125,11 @@ pub(crate) fn dependency(name: &str) -> anyhow::Result<String> {
     ask()?.with_context(|| format!("apt knows no package that {name} depends on"))
 }
 
-/// Fetches the package `name` and unpacks it below `folder`, without installing it. Returns its version.
+/// Fetches the package `name` and unpacks it below `folder`, without installing it.
 ///
 /// # Errors
 /// When it cannot be fetched, even after apt's lists were fetched, or not be unpacked.
-pub(crate) fn unpack(name: &str, folder: &Path) -> anyhow::Result<String> {
+pub(crate) fn unpack(name: &str, folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
     let download = || -> anyhow::Result<bool> {
         let mut apt = Command::new("apt-get");
@@ -142,23 +142,18 @@ pub(crate) fn unpack(name: &str, folder: &Path) -> anyhow::Result<String> {
         update()?;
         ensure!(download()?, "apt-get cannot fetch {name}");
     }
-    let files = std::fs::read_dir(folder)?.filter_map(Result::ok);
-    let package = files
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .with_context(|| format!("apt-get fetched no package {name}"))?;
-    let status = Command::new("dpkg-deb")
-        .arg("-x")
-        .arg(&package)
-        .arg(folder)
-        .status()?;
-    ensure!(status.success(), "dpkg-deb cannot unpack {name}");
-    let version = Command::new("dpkg-deb")
-        .arg("-f")
-        .arg(&package)
-        .arg("Version")
-        .output()?;
-    Ok(String::from_utf8_lossy(&version.stdout).trim().to_owned())
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            let status = Command::new("dpkg-deb")
+                .arg("-x")
+                .arg(&path)
+                .arg(folder)
+                .status()?;
+            ensure!(status.success(), "dpkg-deb cannot unpack {name}");
+        }
+    }
+    Ok(())
 }
 
 fn update() -> anyhow::Result<()> {
