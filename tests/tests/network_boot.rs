@@ -5,7 +5,8 @@
 use anyhow::{Context, Result, ensure};
 use etherparse::{NetSlice, SlicedPacket};
 use slash32_tests::{
-    Agent, Boot, BootFiles, Capture, FileServer, GATEWAY, Host, MacAddr, Qemu, RouterAdvertiser,
+    Agent, Boot, BootFiles, Capture, Fabric, FileServer, GATEWAY, Host, MacAddr, Qemu,
+    RouterAdvertiser,
     dhcp::{Message, code, message_type},
     guest_mac,
     matrix::{Cell, Column, record},
@@ -21,6 +22,9 @@ const VM: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 /// One config for all firmware.
 const EXAMPLE: &str = include_str!("../../examples/network-boot.toml");
 const ONE_VM: Ipv4Addr = Ipv4Addr::BROADCAST;
+/// The gateway and the mask of the operator's guide for GRUB.
+const GRUB_GATEWAY: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+const WIDE: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
 const OLD_IPXE: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 252);
 
 /// Option 60 (RFC 2132 §9.13).
@@ -71,6 +75,7 @@ fn old_ipxe_fetches_by_unicast_under_the_mask_it_is_given_and_not_at_all_under_3
         .destinations_of_frames_to_server()?
         .into_iter()
         .partition(|destination| *destination == MacAddr::BROADCAST);
+    ensure!(vm.looks_for(GATEWAY)?);
     ensure!(
         !broadcast.is_empty(),
         "with a mask of 32 bits it should send to broadcast"
@@ -146,32 +151,23 @@ fn uefi_firmware_that_boots_by_http_is_led_to_ipxe_and_ipxe_to_its_menu() -> Res
 }
 
 #[test]
-fn grub_fetches_from_beyond_the_hypervisor_with_a_gateway_inside_its_mask() -> Result<()> {
+fn grub_fetches_with_the_lease_of_its_firmware_and_the_system_gets_its_32_bits() -> Result<()> {
     let host = Host::new()?;
     let fabric = host.fabric()?;
-    let config = format!("net_bootp\nsource (tftp,{SERVER})/after-net_bootp.cfg\n");
-    let files = [
-        (
-            "grubnetx64.efi",
-            BootFiles::prepared()?.read("grubnetx64.efi")?,
-        ),
-        ("grub/grub.cfg", config.into_bytes()),
-        ("after-net_bootp.cfg", b"echo it goes on\n".to_vec()),
-    ];
-    let server = FileServer::start(fabric.namespace(), SERVER, files)?;
-    let gateway = Ipv4Addr::new(203, 0, 113, 1);
-    let config = grub_network(gateway, "netmask = \"255.255.255.0\"");
-    let _agent = Agent::start(&host, &config)?;
+    let server = grub_server(&fabric, "echo it goes on\n")?;
+    let _agent = Agent::start(&host, documented())?;
     let vm = Vm::start(&host, &Boot::UefiPxe)?;
-    // With the lease of the firmware that loaded it, and with one of its own.
-    server.wait_fetched("RRQ", "grub/grub.cfg", BOUND)?;
-    let last = server.wait_fetched("RRQ", "after-net_bootp.cfg", BOUND)?;
-    ensure!(last.from == VM, "{last:?}");
+    let fetched = server.wait_fetched("RRQ", "grub/grub.cfg", BOUND)?;
+    ensure!(fetched.from == VM, "{fetched:?}");
     vm.console("it goes on")?;
-    vm.talks_to_its_gateway()?;
+    vm.talks_to(GRUB_GATEWAY)?;
+    let system = host.raw_vm(2)?.bind()?;
+    ensure!(
+        system.address(code::SUBNET_MASK) == Some(ONE_VM),
+        "{system:?}"
+    );
     let version = vm.grub_version()?;
     let row = |column, text: &str| record("GRUB", &version, column, &Cell::passed(text));
-    row(Column::FirstBoot, "DISCOVER, ACK")?;
     row(Column::Address, "with `netmask`")?;
     row(
         Column::Fetch,
@@ -180,13 +176,33 @@ fn grub_fetches_from_beyond_the_hypervisor_with_a_gateway_inside_its_mask() -> R
 }
 
 #[test]
+fn grub_that_asks_for_its_own_lease_fetches_when_its_network_has_a_netmask() -> Result<()> {
+    let host = Host::new()?;
+    let fabric = host.fabric()?;
+    let server = grub_server(
+        &fabric,
+        &format!("net_bootp\nsource (tftp,{SERVER})/after-net_bootp.cfg\n"),
+    )?;
+    let network = "allocation = \"automatic\"";
+    let wide = format!("{network}\noptions = {{ netmask = \"255.255.255.0\" }}");
+    let _agent = Agent::start(&host, &documented().replace(network, &wide))?;
+    let vm = Vm::start(&host, &Boot::UefiPxe)?;
+    let last = server.wait_fetched("RRQ", "after-net_bootp.cfg", BOUND)?;
+    ensure!(last.from == VM, "{last:?}");
+    let ack = vm.answer(message_type::ACK, "")?;
+    ensure!(ack.address(code::SUBNET_MASK) == Some(WIDE), "{ack:?}");
+    vm.talks_to(GRUB_GATEWAY)?;
+    let cell = Cell::passed("DISCOVER, ACK");
+    record("GRUB", &vm.grub_version()?, Column::FirstBoot, &cell)
+}
+
+#[test]
 fn grub_reaches_nothing_with_a_mask_of_32_bits() -> Result<()> {
     let host = Host::new()?;
     let fabric = host.fabric()?;
-    let grub = BootFiles::prepared()?.read("grubnetx64.efi")?;
-    let files = [("grubnetx64.efi", grub), ("grub/grub.cfg", Vec::new())];
-    let server = FileServer::start(fabric.namespace(), SERVER, files)?;
-    let _agent = Agent::start(&host, &grub_network(GATEWAY, ""))?;
+    let server = grub_server(&fabric, "")?;
+    let config = documented().replace(", netmask = \"255.255.255.0\"", "");
+    let _agent = Agent::start(&host, &config)?;
     let vm = Vm::start(&host, &Boot::UefiPxe)?;
     // It could not read its configuration, so it asks what to do; told to, it cannot either.
     vm.grub_version()?;
@@ -201,13 +217,24 @@ fn grub_reaches_nothing_with_a_mask_of_32_bits() -> Result<()> {
     Ok(())
 }
 
-/// A network whose VMs boot GRUB.
-fn grub_network(gateway: Ipv4Addr, options: &str) -> String {
-    format!(
-        "[options]\nnext-server = \"{SERVER}\"\nboot-file = \"grubnetx64.efi\"\n{options}\n\
-         [[network]]\nname = \"grub\"\nlinks = [\"virbr*\"]\ngateway = \"{gateway}\"\nallocation = \"automatic\"\n\
-         [[network.subnet]]\nprefix = \"203.0.113.0/24\"\npools = [\"203.0.113.10-203.0.113.19\"]\n"
-    )
+/// The config for GRUB in the operator's guide.
+fn documented() -> &'static str {
+    const GUIDE: &str = include_str!("../../docs/network-boot.md");
+    let block = GUIDE.split("```toml\n").nth(1);
+    block
+        .and_then(|rest| rest.split("```").next())
+        .expect("the guide has a config")
+}
+
+/// A server with GRUB, and its configuration.
+fn grub_server(fabric: &Fabric, config: &str) -> Result<FileServer> {
+    let grub = BootFiles::prepared()?.read("grubnetx64.efi")?;
+    let files = [
+        ("grubnetx64.efi", grub),
+        ("grub/grub.cfg", config.into()),
+        ("after-net_bootp.cfg", Vec::new()),
+    ];
+    FileServer::start(fabric.namespace(), SERVER, files)
 }
 
 /// Keeps what OVMF, which has passed, found.
@@ -282,7 +309,11 @@ impl Firmware {
         for ack in [firmware, ipxe] {
             ensure!(ack.yiaddr == VM, "{ack:?}");
         }
-        vm.talks_to_its_gateway()?;
+        if self.netmask == ONE_VM {
+            // UEFI looks for the server on its link first.
+            ensure!(vm.looks_for(SERVER)?);
+        }
+        vm.talks_to(GATEWAY)?;
         Ok(ran.path[beginning.len()..].to_owned())
     }
 }
@@ -379,8 +410,20 @@ impl Vm {
             .collect())
     }
 
-    /// Checks that all that it sent to the server went into frames to the hypervisor, whose address it had asked for.
-    fn talks_to_its_gateway(&self) -> Result<()> {
+    /// Whether it asked who has `address`, by ARP (RFC 826).
+    fn looks_for(&self, address: Ipv4Addr) -> Result<bool> {
+        const ARP: [u8; 2] = [0x08, 0x06];
+        let frames = self.capture.frames()?;
+        let target = |frame: &[u8]| frame.get(38..42) == Some(address.octets().as_slice());
+        let asks = |frame: &[u8]| frame.get(12..14) == Some(&ARP) && from_vm(frame);
+        Ok(frames
+            .iter()
+            .any(|frame| asks(&frame.bytes) && target(&frame.bytes)))
+    }
+
+    /// Checks that it looked for `gateway`, and that all that it sent to the server went into frames to the hypervisor.
+    fn talks_to(&self, gateway: Ipv4Addr) -> Result<()> {
+        ensure!(self.looks_for(gateway)?, "nobody asked for {gateway}");
         let destinations = self.destinations_of_frames_to_server()?;
         ensure!(
             !destinations.is_empty() && destinations.iter().all(|one| *one == self.bridge),
@@ -391,10 +434,13 @@ impl Vm {
     }
 }
 
+fn from_vm(frame: &[u8]) -> bool {
+    frame.get(6..12) == Some(guest_mac(1).0.as_slice())
+}
+
 fn is_to_server(frame: &[u8]) -> bool {
     let Ok(packet) = SlicedPacket::from_ethernet(frame) else {
         return false;
     };
-    let from_vm = frame.get(6..12) == Some(guest_mac(1).0.as_slice());
-    matches!(packet.net, Some(NetSlice::Ipv4(ip)) if from_vm && ip.header().destination_addr() == SERVER)
+    matches!(packet.net, Some(NetSlice::Ipv4(ip)) if from_vm(frame) && ip.header().destination_addr() == SERVER)
 }

@@ -15,6 +15,8 @@ use std::{net::Ipv4Addr, time::Duration};
 const BOUND: Duration = Duration::from_secs(90);
 /// Beyond the hypervisor: an address of the fabric's own.
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+/// Of a thousand lines that say `from beyond`.
+const MD5: &str = "f2e23bea7a4b012c70e40239eb31ae0b";
 const CLIENT: &str = "Linux guest in QEMU, udhcpc";
 
 #[test]
@@ -57,7 +59,7 @@ fn a_linux_guest_fetches_files_from_beyond_the_hypervisor() -> Result<()> {
     let host = Host::new()?;
     let fabric = host.fabric()?;
     let file = b"from beyond\n".repeat(1000);
-    let server = FileServer::start(fabric.namespace(), SERVER, [("file", file.clone())])?;
+    let server = FileServer::start(fabric.namespace(), SERVER, [("file", file)])?;
     let _agent = Agent::start(&host, &static_network(&[("virbr1", 1)], ""))?;
     let mut guest = start(&host)?;
     guest.wait_ready(BOUND)?;
@@ -66,8 +68,10 @@ fn a_linux_guest_fetches_files_from_beyond_the_hypervisor() -> Result<()> {
         ("RRQ", format!("tftp -g -r file -l - {SERVER}")),
     ] {
         let fetched = guest.run(&format!("{command} | md5sum"), BOUND)?;
-        let expected = guest.run("yes 'from beyond' | head -n 1000 | md5sum", BOUND)?;
-        ensure!(fetched == expected, "{method} brought something else");
+        ensure!(
+            fetched.starts_with(MD5),
+            "{method} brought something else: {fetched}"
+        );
         let request = server.wait_fetched(method, "file", BOUND)?;
         ensure!(request.from == vm_address(1), "{request:?}");
     }
