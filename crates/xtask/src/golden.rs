@@ -47,7 +47,15 @@ fn record(clients: &[String]) -> anyhow::Result<Command> {
     privilege::ask(
         "Recording runs DHCP clients in network namespaces, and making them needs root.",
     )?;
-    packages::install(&[packages::NETWORK, packages::CLIENTS].concat())?;
+    packages::install(
+        &[
+            packages::NETWORK,
+            packages::CLIENTS,
+            packages::QEMU,
+            packages::FIRMWARE,
+        ]
+        .concat(),
+    )?;
     cargo::subcommand("nextest", "cargo-nextest")?;
     let programs = cargo::programs(false)?;
     let mut nextest = cargo::cargo();

@@ -17,6 +17,7 @@ mod figures;
 mod golden;
 mod guest;
 mod initramfs;
+mod loaders;
 mod nextest;
 mod packages;
 mod privilege;

@@ -4,7 +4,8 @@
 //! What cannot be gone on from (packages, tools, the build of the programs) ends the run.
 
 use crate::privilege::PROGRAMS_VARIABLE;
-use crate::{captures::Captures, cargo, nextest, packages, privilege, step};
+use crate::{captures::Captures, cargo, guest, loaders, nextest, packages, privilege, step};
+use slash32_tests::BOOT_FILES_VARIABLE;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
@@ -31,7 +32,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     privilege::ask(
         "The end-to-end tests make network namespaces, and missing packages are installed: both need root.",
     )?;
-    packages::install(&[packages::NETWORK, packages::CLIENTS].concat())?;
+    packages::install(
+        &[
+            packages::NETWORK,
+            packages::CLIENTS,
+            packages::QEMU,
+            packages::FIRMWARE,
+        ]
+        .concat(),
+    )?;
     cargo::subcommand("nextest", "cargo-nextest")?;
 
     let mut failures = Failures::default();
@@ -45,6 +54,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .as_ref()
         .map(|folder| Captures::below(folder.as_deref()));
     let captures = captures.transpose()?;
+    let boot_files = guest::prepare(&cargo::cache()?)?;
+    loaders::add_to(&boot_files)?;
     let programs = cargo::programs(false)?;
     step::command(
         "build the tests",
@@ -64,6 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(captures) = &captures {
         captures.ask(&mut run);
     }
+    run.env(BOOT_FILES_VARIABLE, &boot_files);
     let runner = privilege::runner();
     if !runner.is_empty() {
         run.env(cargo::runner_variable()?, runner.join(" "));

@@ -10,6 +10,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod difference;
+mod firmware;
 mod golden;
 mod record;
 mod replay;
