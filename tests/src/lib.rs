@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   Guest ──veth──┐
-//!   Guest ──tap───┤ virbrN ── Host (slash32-agent and its responders) ──uplink── Fabric
+//!   Guest ──tap───┤
+//!   Qemu  ──tap───┤ virbrN ── Host (slash32-agent and its responders) ──uplink── Fabric
 //!   Tap (no kernel behind it) ┘
 //! ```
 //!
@@ -19,30 +20,45 @@
 
 mod agent;
 mod bare_tap;
+mod boot_files;
 mod capture;
 mod client;
 mod config;
+mod console;
 pub mod dhcp;
+mod file_server;
 mod host;
+mod http;
+pub mod linux;
 pub mod matrix;
 mod namespace;
+mod network_boot;
 mod packet;
+mod qemu;
 mod raw_client;
 mod route_monitor;
+mod router_advertiser;
 mod tap;
+mod tftp;
 mod wait;
 mod wire;
 
 pub use agent::{Agent, binary, check_config};
 pub use bare_tap::Relay;
+pub use boot_files::{BOOT_FILES_VARIABLE, BootFiles};
 pub use capture::Capture;
 pub use client::{Client, Software};
 pub use config::{LINKS, POOL_NETWORK, static_network, vm_address};
+pub use console::Console;
+pub use file_server::{FileServer, Request};
 pub use host::{Fabric, GATEWAY, Guest, Host, guest_mac};
 pub use namespace::{Namespace, Process};
+pub use network_boot::{NetworkBoot, Stage};
 pub use packet::PacketSocket;
+pub use qemu::{Boot, Qemu};
 pub use raw_client::{RawClient, expect};
 pub use route_monitor::{Change, RouteChange, RouteMonitor};
+pub use router_advertiser::RouterAdvertiser;
 pub use slash32_binding::MacAddr;
 pub use tap::Tap;
 pub use wait::until;

@@ -15,6 +15,7 @@ mod demo;
 mod figures;
 mod guest;
 mod initramfs;
+mod loaders;
 mod packages;
 mod privilege;
 #[cfg(test)]

@@ -45,12 +45,19 @@ pub(crate) const BIRD: &[Package] = &[Package {
     service: Some("bird.service"),
 }];
 
-/// What `demo --qemu` needs beside a kernel, which is fetched but not installed.
+/// What a QEMU guest with Linux needs beside its kernel, which is fetched but not installed.
 pub(crate) const QEMU: &[Package] = &[
     package("qemu-system-x86", "a virtual machine"),
     package("lz4", "unpacking the guest's kernel"),
     package("xz-utils", "unpacking the guest's kernel"),
     package("zstd", "unpacking the guest's kernel"),
+];
+
+/// The firmware of the QEMU guests that boot over the network. What they load is fetched but not installed.
+pub(crate) const FIRMWARE: &[Package] = &[
+    package("seabios", "BIOS firmware"),
+    package("ipxe-qemu", "a boot ROM: iPXE"),
+    package("ovmf", "UEFI firmware"),
 ];
 
 /// Runs as root: `$@` are the packages. Nothing is left behind, whatever ends it.

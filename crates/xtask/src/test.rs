@@ -4,7 +4,8 @@
 //! What cannot be gone on from (packages, tools, the build of the programs) ends the run.
 
 use crate::privilege::PROGRAMS_VARIABLE;
-use crate::{cargo, packages, privilege, step};
+use crate::{cargo, guest, loaders, packages, privilege, step};
+use slash32_tests::BOOT_FILES_VARIABLE;
 use std::process::{Command, ExitCode};
 
 /// Arguments of `cargo xtask test`.
@@ -26,7 +27,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     privilege::ask(
         "The end-to-end tests make network namespaces, and missing packages are installed: both need root.",
     )?;
-    packages::install(packages::NETWORK)?;
+    packages::install(&[packages::NETWORK, packages::QEMU, packages::FIRMWARE].concat())?;
     cargo::subcommand("nextest", "cargo-nextest")?;
 
     let mut failures = Failures::default();
@@ -35,6 +36,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         cargo::subcommand("deny", "cargo-deny")?;
         lint(&mut failures)?;
     }
+    let boot_files = guest::prepare(&cargo::cache()?)?;
+    loaders::add_to(&boot_files)?;
     let programs = cargo::programs(false)?;
     step::command(
         "build the tests",
@@ -52,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .args(["nextest", "run", "--workspace"])
         .args(&arguments.nextest);
     nextest.env(PROGRAMS_VARIABLE, &programs);
+    nextest.env(BOOT_FILES_VARIABLE, &boot_files);
     let runner = privilege::runner();
     if !runner.is_empty() {
         nextest.env(cargo::runner_variable()?, runner.join(" "));
