@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   Guest ──veth──┐
-//!   Guest ──tap───┤ virbrN ── Host (slash32-agent and its responders) ──uplink── Fabric
+//!   Guest ──tap───┤
+//!   Qemu  ──tap───┤ virbrN ── Host (slash32-agent and its responders) ──uplink── Fabric
 //!   Tap (no kernel behind it) ┘
 //! ```
 //!
@@ -34,6 +35,7 @@ mod link_monitor;
 pub mod linux;
 pub mod matrix;
 mod namespace;
+mod network_boot;
 mod packet;
 mod pcap;
 mod qemu;
@@ -55,6 +57,7 @@ pub use console::Console;
 pub use file_server::{FileServer, Request};
 pub use host::{Fabric, GATEWAY, Guest, Host, bridge_mac, guest_mac};
 pub use namespace::{Namespace, Process};
+pub use network_boot::{NetworkBoot, Stage};
 pub use packet::PacketSocket;
 pub use pcap::{PcapWriter, read_pcap};
 pub use qemu::{Boot, Qemu};

@@ -4,7 +4,7 @@ use crate::{Boot, BootFiles, Qemu};
 use anyhow::{Result, ensure};
 use std::{net::Ipv4Addr, time::Duration};
 
-/// The first process of the guest: prints its configuration, then [`READY`], then does what is typed.
+/// The first process of the guest: prints its configuration, then a mark, then does what is typed.
 pub const INIT: &str = include_str!("linux/init");
 
 /// What udhcpc calls in the guest with its lease: DHCP options to addresses, routes, MTU, host name and DNS.
