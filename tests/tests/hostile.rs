@@ -102,18 +102,14 @@ fn an_ack_that_waits_for_the_route_and_is_replaced_is_counted() -> Result<()> {
     agent.wait("tap1", "ready", BOUND)?;
     agent.kill()?;
     for _ in 0..3 {
-        client.is_ignored(&client_reboots().frame())?;
+        let request = client.init_reboot(vm_address(1)).frame();
+        client.is_ignored(&request)?;
     }
     agent.restart()?;
     let counted = counters(&agent)?;
     // Three, when the agent took so long that the last one was of no use any more.
     ensure!((2..=3).contains(&counted["held"]), "{counted:?}");
     Ok(())
-}
-
-fn client_reboots() -> Message {
-    Message::request(message_type::REQUEST, guest_mac(1), 7)
-        .with(code::REQUESTED_ADDRESS, &vm_address(1).octets())
 }
 
 #[test]

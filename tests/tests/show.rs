@@ -1,12 +1,12 @@
 //! `slash32 show` tells a guest's story: what it asked for, what became of that, and who else serves DHCP on its link.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, socket,
 };
 use serde_json::{Value, json};
-use slash32_ipc::{Kept, KeptAs, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder};
+use slash32_ipc::{KeptAs, MAX_DOWN, MAX_UP, ToAgent, ToResponder};
 use slash32_tests::{
     Agent, GATEWAY, Host, RawClient, Software,
     dhcp::{Message, code, message_type},
@@ -391,8 +391,8 @@ fn a_guest_that_floods_makes_no_work_for_the_agent() -> Result<()> {
     agent.wait("tap1", "ready", BOUND)?;
     agent.kill()?;
     let responder = Connection::open(&agent, "tap1")?;
-    let (Word::State(first), start) = (responder.word()?, Instant::now()) else {
-        anyhow::bail!("its first word is no State");
+    let (ToAgent::State(first), start) = (responder.word()?, Instant::now()) else {
+        bail!("its first word is no State");
     };
     for xid in 0..FLOOD {
         let discover = Message::request(message_type::DISCOVER, guest_mac(1), xid);
@@ -406,9 +406,10 @@ fn a_guest_that_floods_makes_no_work_for_the_agent() -> Result<()> {
     let (mut unasked, mut kept) = (0, Vec::new());
     let last = loop {
         match responder.word()? {
-            Word::State(state) if state.asked => break state,
-            Word::State(_) => unasked += 1,
-            Word::Kept(frame) => kept.push(frame),
+            ToAgent::State(state) if state.asked => break state,
+            ToAgent::State(_) => unasked += 1,
+            ToAgent::Kept(frame) => kept.push(frame),
+            claim => bail!("it said {claim:?}"),
         }
     };
     ensure!(unasked <= seconds + 1, "{unasked} States in {seconds} s");
@@ -426,11 +427,6 @@ fn a_guest_that_floods_makes_no_work_for_the_agent() -> Result<()> {
 
 /// A connection to a responder, in place of the agent's.
 struct Connection(OwnedFd);
-
-enum Word {
-    State(State),
-    Kept(Box<Kept>),
-}
 
 impl Connection {
     fn open(agent: &Agent<'_>, link: &str) -> Result<Self> {
@@ -455,8 +451,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Its next word. Errors: there is none for a long time, it has ended, or it said what no responder says unasked.
-    fn word(&self) -> Result<Word> {
+    /// Its next word. Errors: there is none for a long time, it has ended, or it said what is no word.
+    fn word(&self) -> Result<ToAgent> {
         let mut buffer = [0; MAX_UP];
         let length = until("a word of the responder", BOUND, || {
             match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
@@ -465,11 +461,7 @@ impl Connection {
                 Err(error) => Err(error.into()),
             }
         })?;
-        match ToAgent::decode(&buffer[..length])? {
-            ToAgent::State(state) => Ok(Word::State(state)),
-            ToAgent::Kept(kept) => Ok(Word::Kept(Box::new(kept))),
-            claim => anyhow::bail!("it said {claim:?}"),
-        }
+        Ok(ToAgent::decode(&buffer[..length])?)
     }
 }
 

@@ -292,8 +292,8 @@ mod tests {
             let identifier = Some(Ipv4Addr::new(198, 51, 100, last));
             (identifier, None, Some("REQUEST".to_owned()))
         };
-        assert_eq!(told(Some(&reply), Some(&same)), [word.clone()]);
-        assert_eq!(told(Some(&reply), Some(&third)), [word, named(3)]);
+        assert_eq!(told(Some(&reply), Some(&third)), [word.clone(), named(3)]);
+        assert_eq!(told(Some(&reply), Some(&same)), [word]);
         assert_eq!(told(Some(&same), Some(&same)), [named(1)]);
         assert_eq!(told(None, Some(&seen("decline", &[]))), []);
     }
