@@ -94,7 +94,7 @@ pub struct Options {
     pub boot_file: Option<Located<Text<253>>>,
     /// `rapid-commit`: whether option 80 of a DISCOVER is honoured.
     pub rapid_commit: Option<Located<bool>>,
-    /// `ipv6-only-preferred`, option 108, in seconds, [`LEAST_IPV6_ONLY_WAIT`] or more; 0 is off.
+    /// `ipv6-only-preferred`, option 108, in seconds, 300 or more; 0 is off.
     pub ipv6_only_preferred: Option<Located<u32>>,
     /// `raw`. Unlike the others these are merged code by code, as each is an option of its own.
     pub raw: Option<Located<Vec<RawOption>>>,
