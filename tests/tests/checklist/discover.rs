@@ -169,3 +169,29 @@ fn items_32_and_109_and_114_a_link_without_an_address_is_silent_whatever_is_aske
     );
     Ok(())
 }
+
+#[test]
+fn items_108_and_110_and_112_rapid_commit_and_ipv6_only_are_off_unless_configured() -> Result<()> {
+    with_a_vm(|host, _, vm| {
+        let capture = capture(host)?;
+        let wishing = |message: Message| {
+            message
+                .with(80, &[])
+                .with(code::PARAMETER_REQUEST_LIST, &[108])
+        };
+        let discover = wishing(vm.discover());
+        let (_, offer) = only_answer(&capture, vm, &discover)?;
+        let offer = expect(message_type::OFFER, offer)?;
+        let request = wishing(vm.selecting(&offer));
+        let (_, ack) = only_answer(&capture, vm, &request)?;
+        let ack = expect(message_type::ACK, ack)?;
+        for answer in [offer, ack] {
+            ensure!(answer.yiaddr == vm_address(1), "{answer:?}");
+            ensure!(
+                answer.option(80).is_none() && answer.option(108).is_none(),
+                "{answer:?}"
+            );
+        }
+        Ok(())
+    })
+}

@@ -2,6 +2,7 @@
 //! shipped. `item_NN_` names the row of `docs/rfc-checklist.md`, and `coverage` holds the two against each other.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod clock;
 mod coverage;
 mod delivery;
 mod discover;
