@@ -1,6 +1,6 @@
 //! DISCOVER and OFFER, and who is offered anything.
 
-use crate::{BOUND, LINK, capture, only_answer, replies, with_a_vm};
+use crate::{BOUND, LINK, capture, only_answer, replies, with_a_vm, with_options};
 use anyhow::{Result, ensure};
 use slash32_tests::{
     Agent, Capture, Host, RawClient,
@@ -192,6 +192,60 @@ fn items_108_and_110_and_112_rapid_commit_and_ipv6_only_are_off_unless_configure
                 "{answer:?}"
             );
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn item_107_with_rapid_commit_the_one_answer_to_a_discover_is_an_ack_behind_its_route() -> Result<()>
+{
+    with_options("rapid-commit = true", |host, agent, vm| {
+        let capture = capture(host)?;
+        let discover = vm.discover().with(80, &[]);
+        vm.send(&discover)?;
+        let (_, ack) = capture.wait_for("an answer", BOUND, |_, answer| answer.op == 2)?;
+        ensure!(
+            host.route_to(vm_address(1))?.is_some(),
+            "the ACK is there, and the route is not"
+        );
+        let ack = expect(message_type::ACK, ack)?;
+        ensure!(
+            ack.yiaddr == vm_address(1) && ack.option(80) == Some(&[]),
+            "{ack:?}"
+        );
+        ensure!(ack.number(code::LEASE_TIME) > Some(0), "{ack:?}");
+        agent.wait(LINK, "bound", BOUND)?;
+        // Again, and once without: as often as it likes.
+        let again = vm.discover().with(80, &[]);
+        let (_, answer) = only_answer(&capture, vm, &again)?;
+        expect(message_type::ACK, answer)?;
+        let plain = vm.discover();
+        let (_, answer) = only_answer(&capture, vm, &plain)?;
+        expect(message_type::OFFER, answer).map(drop)
+    })
+}
+
+#[test]
+fn items_111_and_113_a_vm_that_could_do_without_ipv4_is_told_so_and_offered_its_address_all_the_same()
+-> Result<()> {
+    let options = "rapid-commit = true\nipv6-only-preferred = \"30m\"";
+    with_options(options, |host, _, vm| {
+        let capture = capture(host)?;
+        let asks = |message: Message| message.with(code::PARAMETER_REQUEST_LIST, &[108]);
+        let discover = asks(vm.discover()).with(80, &[]);
+        let (_, offer) = only_answer(&capture, vm, &discover)?;
+        let offer = expect(message_type::OFFER, offer)?;
+        let request = asks(vm.selecting(&offer));
+        let (_, ack) = only_answer(&capture, vm, &request)?;
+        let ack = expect(message_type::ACK, ack)?;
+        for answer in [&offer, &ack] {
+            ensure!(answer.yiaddr == vm_address(1), "{answer:?}");
+            ensure!(answer.number(108) == Some(1800), "{answer:?}");
+            ensure!(answer.option(80).is_none(), "{answer:?}");
+        }
+        let plain = vm.discover();
+        let (_, offer) = only_answer(&capture, vm, &plain)?;
+        ensure!(offer.option(108).is_none(), "{offer:?}");
         Ok(())
     })
 }

@@ -6,6 +6,7 @@ mod captures;
 mod checklist;
 mod client;
 mod delivery;
+mod extensions;
 mod frames;
 mod limits;
 mod messages;
