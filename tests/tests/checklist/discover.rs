@@ -2,6 +2,7 @@
 
 use crate::{BOUND, LINK, capture, only_answer, replies, with_a_vm, with_options};
 use anyhow::{Result, ensure};
+use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 use slash32_tests::{
     Agent, Capture, Host, RawClient,
     dhcp::{Message, code, message_type},
@@ -202,7 +203,15 @@ fn item_107_with_rapid_commit_the_one_answer_to_a_discover_is_an_ack_behind_its_
     with_options("rapid-commit = true", |host, agent, vm| {
         let capture = capture(host)?;
         let discover = vm.discover().with(80, &[]);
+        agent.signal(SIGSTOP)?;
         vm.send(&discover)?;
+        capture.listen(SILENCE)?;
+        let early = replies(&capture)?;
+        ensure!(
+            early.is_empty(),
+            "it was answered without the agent: {early:?}"
+        );
+        agent.signal(SIGCONT)?;
         let (_, ack) = capture.wait_for("an answer", BOUND, |_, answer| answer.op == 2)?;
         ensure!(
             host.route_to(vm_address(1))?.is_some(),
