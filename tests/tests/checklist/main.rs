@@ -80,7 +80,7 @@ fn counter(agent: &Agent<'_>, name: &str) -> Result<u64> {
         .with_context(|| format!("there is no counter {name}"))
 }
 
-/// `frame` is not answered, and counted under `reason`.
+/// `message` is not answered, and counted under `reason`.
 fn is_counted(
     agent: &Agent<'_>,
     vm: &mut RawClient,
