@@ -1,6 +1,6 @@
-//! Everything that a contributor runs: `cargo xtask test`, `cargo xtask demo`, `cargo xtask bench`.
+//! Everything that a contributor runs: `cargo xtask test`, `cargo xtask demo`, `cargo xtask bench`, `cargo xtask golden`.
 //!
-//! Two promises hold for all three. They never touch the machine's own interfaces: whatever is networked happens in
+//! Two promises hold for all of them. They never touch the machine's own interfaces: whatever is networked happens in
 //! namespaces made for it, which the kernel takes down with the process that made them. And building stays the user's:
 //! only what needs namespaces runs as root, through sudo where the user is not root already.
 //!
@@ -10,11 +10,15 @@
 
 mod bench;
 mod bird;
+mod captures;
 mod cargo;
 mod demo;
 mod figures;
+mod golden;
 mod guest;
 mod initramfs;
+mod loaders;
+mod nextest;
 mod packages;
 mod privilege;
 #[cfg(test)]
@@ -46,6 +50,8 @@ enum Command {
     Demo(demo::Arguments),
     /// How long it takes from a link to an address
     Bench(bench::Arguments),
+    /// Records what real clients send and what they are answered, or blesses new answers
+    Golden(golden::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +59,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Golden(arguments) => golden::run(&arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("\nerror: {error:#}");
