@@ -44,9 +44,6 @@ impl Facts<'_> {
             Outcome::AckInitReboot => {
                 format!("acknowledged: it started with {address}, which it remembered")
             }
-            Outcome::AckRapidCommit => {
-                format!("acknowledged {address} at once: it asked for rapid commit")
-            }
             Outcome::AckRenewing => format!("renewed: it asked in good time to keep {address}"),
             Outcome::AckRebinding => format!(
                 "renewed: it asked everybody to keep {address}, because its questions to {} alone got no answer",
