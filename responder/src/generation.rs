@@ -8,6 +8,8 @@ use slash32_sys::fd::OwnedFd;
 
 /// A held ACK that is older than this is not sent any more: the client has asked again or given up.
 const HELD_FOR: u64 = 10_000_000_000;
+/// A frame that every link carries, in bytes: an Ethernet header and the IPv4 packet that every host takes (RFC 791).
+pub(crate) const LEAST_ROOM: usize = 14 + 576;
 
 pub(crate) struct Serving {
     pub(crate) number: Generation,
@@ -16,6 +18,8 @@ pub(crate) struct Serving {
     /// Kept open so that the kernel never answers a renewal with port-unreachable.
     _idle: Option<OwnedFd>,
     pub(crate) confirmed: bool,
+    /// The longest reply that the link is known to take, or not known not to, in bytes.
+    pub(crate) room: usize,
     pub(crate) last_ack: Option<Instant>,
     /// Option 51 of that ACK.
     pub(crate) lease_time: u32,
@@ -44,6 +48,7 @@ impl Serving {
             packet,
             _idle: idle,
             confirmed: hello.confirmed,
+            room: MAX_FRAME,
             last_ack: None,
             lease_time: 0,
             told: 0,

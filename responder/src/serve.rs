@@ -1,6 +1,6 @@
 //! The loop: waits for a guest's frame, a word of the agent, or a new agent, and deals with what is there.
 
-use crate::generation::Serving;
+use crate::generation::{LEAST_ROOM, Serving};
 use slash32_binding::{Generation, Instant, Outcome, Reason, Verdict};
 use slash32_dhcp::{Action, MAX_FRAME, acknowledges, forget_udp_checksum};
 use slash32_ipc::{Counters, Hello, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder};
@@ -188,7 +188,8 @@ impl Server {
             if received.checksum_unfinished {
                 forget_udp_checksum(frame);
             }
-            let action = serving.responder.handle(now, frame, &mut self.reply);
+            let room = &mut self.reply[..serving.room];
+            let action = serving.responder.handle(now, frame, room);
             let verdict = match action {
                 Action::Ignore(reason) => Verdict::Ignored(reason),
                 Action::Reply { outcome, .. } if acknowledges(outcome) && !serving.confirmed => {
@@ -227,7 +228,13 @@ impl Server {
         let Some(serving) = &mut self.serving else {
             return;
         };
-        let _ = packet::transmit(serving.packet.as_fd(), &self.reply[..length]);
+        let sent = packet::transmit(serving.packet.as_fd(), &self.reply[..length]);
+        if sent == Err(Errno::MSGSIZE) {
+            // Longer than the link's MTU, whatever the client and the binding allow: the next one fits.
+            serving.room = LEAST_ROOM;
+            self.count_ignored(Reason::ReplyTooLarge);
+            return;
+        }
         self.counters.outcomes[outcome.index()] += 1;
         self.changed = true;
         if acknowledges(outcome) {

@@ -130,10 +130,20 @@ impl RawClient {
     ///
     /// Errors: there is none within `bound`.
     pub fn insist(&self, message: &Message, bound: Duration) -> Result<Message> {
+        self.insist_each(message, Duration::from_millis(200), bound)
+    }
+
+    /// The same with another `pause` than 200 ms.
+    pub fn insist_each(
+        &self,
+        message: &Message,
+        pause: Duration,
+        bound: Duration,
+    ) -> Result<Message> {
         let start = Instant::now();
         while start.elapsed() < bound {
             self.send(message)?;
-            if let Some((_, answer)) = self.answer(message.xid, Duration::from_millis(200))? {
+            if let Some((_, answer)) = self.answer(message.xid, pause)? {
                 return Ok(answer);
             }
         }

@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 const LINKS: u16 = 40;
 
 #[test]
-fn the_route_is_told_before_the_first_ack_is_on_the_wire() -> Result<()> {
+fn item_117_the_route_is_told_before_the_first_ack_is_on_the_wire() -> Result<()> {
     // The change is read after it was made, so a change read before the ACK was stamped proves the order; one read later
     // proves nothing, and happens in bursts on a busy machine. So nine in ten must prove it, in one of three rounds: with the
     // order turned round about half of them do, by luck, and nine in ten of 40 never.
@@ -249,7 +249,7 @@ fn a_vm_whose_bridge_was_made_anew_has_its_route_without_asking() -> Result<()> 
 }
 
 #[test]
-fn a_vm_that_never_asked_has_no_route() -> Result<()> {
+fn item_117_a_vm_that_never_asked_has_no_route() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, &static_network(&[("virbr1", 1)], ""))?;
     let guest = guest(&host)?;

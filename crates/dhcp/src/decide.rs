@@ -135,131 +135,180 @@ mod tests {
     const VM: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
     const NEIGHBOUR: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 2]);
 
-    #[test]
-    fn every_message_is_decided_by_its_row() {
-        let binding = Binding::new(OURS, US);
-        // checklist item, type, option 54, option 50, ciaddr, IP source, IP destination, decision
-        type Row = (
-            &'static str,
-            MessageType,
-            Option<Ipv4Addr>,
-            Option<Ipv4Addr>,
-            Ipv4Addr,
-            Ipv4Addr,
-            Ipv4Addr,
-            Decision,
-        );
-        #[rustfmt::skip]
-        let table: &[Row] = &[
-            ("22", Discover, None, None, NONE, NONE, ALL, Answer(Outcome::Offer)),
-            ("23", Discover, None, Some(OTHER), NONE, NONE, ALL, Answer(Outcome::Offer)),
-            ("24", Discover, None, Some(OURS), NONE, NONE, ALL, Answer(Outcome::Offer)),
-            ("6", Discover, None, None, OTHER, NONE, ALL, Answer(Outcome::Offer)),
-            ("26", Discover, Some(US), None, NONE, NONE, ALL, Ignore(Reason::ServerIdInDiscover)),
-            ("26", Discover, Some(OTHER), None, NONE, NONE, ALL, Ignore(Reason::ServerIdInDiscover)),
-            ("34", Ask, Some(US), Some(OURS), NONE, NONE, ALL, Answer(Outcome::AckSelecting)),
-            ("34", Ask, Some(US), Some(OURS), NONE, NONE, US, Answer(Outcome::AckSelecting)),
-            ("35", Ask, Some(US), Some(OTHER), NONE, NONE, ALL, Answer(Outcome::NakSelecting)),
-            ("36", Ask, Some(OTHER), Some(OURS), NONE, NONE, ALL, Ignore(Reason::OtherServer)),
-            ("36", Ask, Some(NONE), Some(OURS), NONE, NONE, ALL, Ignore(Reason::OtherServer)),
-            ("36", Ask, Some(OTHER), None, OURS, OURS, US, Ignore(Reason::OtherServer)),
-            ("38", Ask, Some(US), None, NONE, NONE, ALL, Answer(Outcome::NakSelecting)),
-            ("38", Ask, Some(US), None, OURS, OURS, US, Answer(Outcome::AckSelecting)),
-            ("38", Ask, Some(US), None, OTHER, OTHER, US, Answer(Outcome::NakSelecting)),
-            ("39", Ask, Some(US), Some(OURS), OURS, OURS, ALL, Answer(Outcome::AckSelecting)),
-            ("39", Ask, Some(US), Some(OTHER), OURS, OURS, ALL, Answer(Outcome::NakSelecting)),
-            ("39", Ask, Some(US), Some(OURS), OTHER, OTHER, ALL, Answer(Outcome::AckSelecting)),
-            ("42", Ask, None, Some(OURS), NONE, NONE, ALL, Answer(Outcome::AckInitReboot)),
-            ("42", Ask, None, Some(OURS), NONE, NONE, US, Answer(Outcome::AckInitReboot)),
-            ("43", Ask, None, Some(OTHER), NONE, NONE, ALL, Answer(Outcome::NakInitReboot)),
-            ("43", Ask, None, Some(NONE), NONE, NONE, ALL, Answer(Outcome::NakInitReboot)),
-            ("46", Ask, None, None, NONE, NONE, ALL, Answer(Outcome::NakInitReboot)),
-            ("46", Ask, None, None, NONE, OURS, US, Answer(Outcome::NakInitReboot)),
-            ("47", Ask, None, None, OURS, OURS, US, Answer(Outcome::AckRenewing)),
-            ("48", Ask, None, None, OURS, OURS, ALL, Answer(Outcome::AckRebinding)),
-            ("49", Ask, None, None, OTHER, OTHER, US, Answer(Outcome::NakRenewing)),
-            ("50", Ask, None, None, OTHER, OTHER, ALL, Answer(Outcome::NakRebinding)),
-            ("53", Ask, None, None, OURS, OTHER, US, Answer(Outcome::AckRenewing)),
-            ("54", Ask, None, Some(OURS), OURS, OURS, US, Answer(Outcome::AckRenewing)),
-            ("54", Ask, None, Some(OTHER), OURS, OURS, US, Answer(Outcome::AckRenewing)),
-            ("54", Ask, None, Some(OURS), OTHER, OTHER, US, Answer(Outcome::NakRenewing)),
-            ("93", Decline, Some(US), Some(OURS), NONE, NONE, ALL, Ignore(Reason::Decline)),
-            ("93", Decline, None, Some(OURS), NONE, NONE, ALL, Ignore(Reason::Decline)),
-            ("94", Decline, Some(US), Some(OTHER), NONE, NONE, ALL, Ignore(Reason::OtherAddress)),
-            ("94", Decline, Some(US), None, OURS, OURS, ALL, Ignore(Reason::OtherAddress)),
-            ("94", Decline, Some(OTHER), Some(OURS), NONE, NONE, ALL, Ignore(Reason::OtherServer)),
-            ("96", Release, Some(US), None, OURS, OURS, US, Ignore(Reason::Release)),
-            ("96", Release, None, None, OURS, OURS, US, Ignore(Reason::Release)),
-            ("97", Release, Some(US), None, OTHER, OTHER, US, Ignore(Reason::OtherAddress)),
-            ("97", Release, Some(US), Some(OURS), NONE, OURS, US, Ignore(Reason::OtherAddress)),
-            ("97", Release, Some(OTHER), None, OURS, OURS, US, Ignore(Reason::OtherServer)),
-            ("98", Inform, None, None, OURS, OURS, US, Answer(Outcome::AckInform)),
-            ("98", Inform, None, None, OURS, OURS, ALL, Answer(Outcome::AckInform)),
-            ("99", Inform, None, None, NONE, OURS, ALL, Answer(Outcome::AckInform)),
-            ("100", Inform, None, None, NONE, NONE, ALL, Ignore(Reason::OtherAddress)),
-            ("101", Inform, None, None, OTHER, OURS, US, Ignore(Reason::OtherAddress)),
-            ("101", Inform, None, None, NONE, OTHER, ALL, Ignore(Reason::OtherAddress)),
-            ("102", Inform, Some(US), Some(OTHER), OURS, OURS, US, Answer(Outcome::AckInform)),
-            ("102", Inform, Some(OTHER), None, OURS, OURS, US, Ignore(Reason::OtherServer)),
-        ];
-        for &(
-            item,
-            message_type,
-            server_identifier,
-            requested_address,
-            ciaddr,
-            source,
-            destination,
-            expected,
-        ) in table
+    /// Item of the checklist, message type, option 54, option 50, ciaddr, IP source, IP destination, decision.
+    type Row = (
+        u8,
+        MessageType,
+        Option<Ipv4Addr>,
+        Option<Ipv4Addr>,
+        Ipv4Addr,
+        Ipv4Addr,
+        Ipv4Addr,
+        Decision,
+    );
+
+    /// Each message is decided as its row says, whether or not the client was acknowledged before; and whatever the row,
+    /// another client's message and a relayed one are ignored.
+    fn every_row_holds(table: &[Row]) {
+        let mut binding = Binding::new(OURS, US);
+        binding.former_gateway = Some(OTHER);
+        for &(item, message_type, server, requested, ciaddr, source, destination, expected) in table
         {
             let request = Request {
                 message_type,
                 chaddr: VM,
                 ciaddr,
                 giaddr: NONE,
-                requested_address,
-                server_identifier,
+                requested_address: requested,
+                server_identifier: server,
                 rapid_commit: false,
                 ipv6_only: false,
                 source,
                 destination,
             };
-            assert_eq!(
-                decide(&request, &binding, None),
-                expected,
-                "item {item}: {request:?}"
-            );
-            assert_eq!(
-                decide(&request, &binding, Some(VM)),
-                expected,
-                "item {item}, owned: {request:?}"
-            );
+            for owner in [None, Some(VM)] {
+                let decision = decide(&request, &binding, owner);
+                assert_eq!(decision, expected, "item {item}, {owner:?}: {request:?}");
+            }
 
-            // Whatever the row: another client's and a relayed message are ignored first.
-            assert_eq!(
-                decide(&request, &binding, Some(NEIGHBOUR)),
-                Ignore(Reason::OtherMac),
-                "item {item}"
-            );
+            let others = Ignore(Reason::OtherMac);
+            let decision = decide(&request, &binding, Some(NEIGHBOUR));
+            assert_eq!(decision, others, "item {item}");
             let bound = Binding {
                 chaddr: Some(NEIGHBOUR),
                 ..binding
             };
-            assert_eq!(
-                decide(&request, &bound, Some(VM)),
-                Ignore(Reason::OtherMac),
-                "item {item}"
-            );
+            let decision = decide(&request, &bound, Some(VM));
+            assert_eq!(decision, others, "item {item}");
+
             let relayed = Request {
                 giaddr: US,
                 ..request
             };
-            assert_eq!(
-                decide(&relayed, &binding, None),
-                Ignore(Reason::Relayed),
-                "item {item}"
-            );
+            let decision = decide(&relayed, &binding, None);
+            assert_eq!(decision, Ignore(Reason::Relayed), "item {item}");
         }
+    }
+
+    #[test]
+    fn items_22_to_24_every_discover_is_offered_the_one_address() {
+        #[rustfmt::skip]
+        every_row_holds(&[
+            (22, Discover, None, None, NONE, NONE, ALL, Answer(Outcome::Offer)),
+            (23, Discover, None, Some(OTHER), NONE, NONE, ALL, Answer(Outcome::Offer)),
+            (24, Discover, None, Some(OURS), NONE, NONE, ALL, Answer(Outcome::Offer)),
+            (6, Discover, None, None, OTHER, NONE, ALL, Answer(Outcome::Offer)),
+        ]);
+    }
+
+    #[test]
+    fn item_26_a_discover_that_names_a_server_is_ignored() {
+        #[rustfmt::skip]
+        every_row_holds(&[
+            (26, Discover, Some(US), None, NONE, NONE, ALL, Ignore(Reason::ServerIdInDiscover)),
+            (26, Discover, Some(OTHER), None, NONE, NONE, ALL, Ignore(Reason::ServerIdInDiscover)),
+        ]);
+    }
+
+    #[test]
+    fn items_34_to_39_a_client_in_selecting_gets_the_address_that_was_offered_or_a_nak() {
+        #[rustfmt::skip]
+        every_row_holds(&[
+            (34, Ask, Some(US), Some(OURS), NONE, NONE, ALL, Answer(Outcome::AckSelecting)),
+            (34, Ask, Some(US), Some(OURS), NONE, NONE, US, Answer(Outcome::AckSelecting)),
+            (35, Ask, Some(US), Some(OTHER), NONE, NONE, ALL, Answer(Outcome::NakSelecting)),
+            (35, Ask, Some(US), Some(NONE), NONE, NONE, ALL, Answer(Outcome::NakSelecting)),
+            (36, Ask, Some(NONE), Some(OURS), NONE, NONE, ALL, Ignore(Reason::OtherServer)),
+            (36, Ask, Some(ALL), Some(OURS), NONE, NONE, ALL, Ignore(Reason::OtherServer)),
+            // OTHER is the former gateway here: an address of this host, and still not the server identifier.
+            (37, Ask, Some(OTHER), Some(OURS), NONE, NONE, ALL, Ignore(Reason::OtherServer)),
+            (37, Ask, Some(OTHER), None, OURS, OURS, US, Ignore(Reason::OtherServer)),
+            (38, Ask, Some(US), None, NONE, NONE, ALL, Answer(Outcome::NakSelecting)),
+            (38, Ask, Some(US), None, OURS, OURS, US, Answer(Outcome::AckSelecting)),
+            (38, Ask, Some(US), None, OTHER, OTHER, US, Answer(Outcome::NakSelecting)),
+            (39, Ask, Some(US), Some(OURS), OURS, OURS, ALL, Answer(Outcome::AckSelecting)),
+            (39, Ask, Some(US), Some(OTHER), OURS, OURS, ALL, Answer(Outcome::NakSelecting)),
+            (39, Ask, Some(US), Some(OURS), OTHER, OTHER, ALL, Answer(Outcome::AckSelecting)),
+        ]);
+    }
+
+    #[test]
+    fn items_42_to_46_a_client_in_init_reboot_keeps_the_right_address_and_is_refused_any_other() {
+        #[rustfmt::skip]
+        every_row_holds(&[
+            (42, Ask, None, Some(OURS), NONE, NONE, ALL, Answer(Outcome::AckInitReboot)),
+            (42, Ask, None, Some(OURS), NONE, NONE, US, Answer(Outcome::AckInitReboot)),
+            (43, Ask, None, Some(OTHER), NONE, NONE, ALL, Answer(Outcome::NakInitReboot)),
+            (43, Ask, None, Some(NONE), NONE, NONE, ALL, Answer(Outcome::NakInitReboot)),
+            // Nobody was acknowledged before: the configuration is the record.
+            (44, Ask, None, Some(OURS), NONE, NONE, ALL, Answer(Outcome::AckInitReboot)),
+            // It was acknowledged with another address, and has moved since.
+            (45, Ask, None, Some(OTHER), NONE, OTHER, ALL, Answer(Outcome::NakInitReboot)),
+            (46, Ask, None, None, NONE, NONE, ALL, Answer(Outcome::NakInitReboot)),
+            (46, Ask, None, None, NONE, OURS, US, Answer(Outcome::NakInitReboot)),
+        ]);
+    }
+
+    #[test]
+    fn items_47_to_50_a_client_that_renews_or_rebinds_keeps_the_right_address_and_is_refused_any_other()
+     {
+        #[rustfmt::skip]
+        every_row_holds(&[
+            (47, Ask, None, None, OURS, OURS, US, Answer(Outcome::AckRenewing)),
+            (48, Ask, None, None, OURS, OURS, ALL, Answer(Outcome::AckRebinding)),
+            (49, Ask, None, None, OTHER, OTHER, US, Answer(Outcome::NakRenewing)),
+            (50, Ask, None, None, OTHER, OTHER, ALL, Answer(Outcome::NakRebinding)),
+        ]);
+    }
+
+    #[test]
+    fn items_53_and_54_only_ciaddr_says_what_is_renewed() {
+        #[rustfmt::skip]
+        every_row_holds(&[
+            (53, Ask, None, None, OURS, OTHER, US, Answer(Outcome::AckRenewing)),
+            (53, Ask, None, None, OURS, NONE, ALL, Answer(Outcome::AckRebinding)),
+            (54, Ask, None, Some(OURS), OURS, OURS, US, Answer(Outcome::AckRenewing)),
+            (54, Ask, None, Some(OTHER), OURS, OURS, US, Answer(Outcome::AckRenewing)),
+            (54, Ask, None, Some(OURS), OTHER, OTHER, US, Answer(Outcome::NakRenewing)),
+        ]);
+    }
+
+    #[test]
+    fn items_93_and_94_a_decline_is_never_answered_and_counts_only_for_our_address() {
+        #[rustfmt::skip]
+        every_row_holds(&[
+            (93, Decline, Some(US), Some(OURS), NONE, NONE, ALL, Ignore(Reason::Decline)),
+            (93, Decline, None, Some(OURS), NONE, NONE, ALL, Ignore(Reason::Decline)),
+            (94, Decline, Some(US), Some(OTHER), NONE, NONE, ALL, Ignore(Reason::OtherAddress)),
+            (94, Decline, Some(US), None, OURS, OURS, ALL, Ignore(Reason::OtherAddress)),
+            (94, Decline, Some(OTHER), Some(OURS), NONE, NONE, ALL, Ignore(Reason::OtherServer)),
+        ]);
+    }
+
+    #[test]
+    fn items_96_and_97_a_release_is_never_answered_and_counts_only_for_our_address() {
+        #[rustfmt::skip]
+        every_row_holds(&[
+            (96, Release, Some(US), None, OURS, OURS, US, Ignore(Reason::Release)),
+            (96, Release, None, None, OURS, OURS, US, Ignore(Reason::Release)),
+            (97, Release, Some(US), None, OTHER, OTHER, US, Ignore(Reason::OtherAddress)),
+            (97, Release, Some(US), Some(OURS), NONE, OURS, US, Ignore(Reason::OtherAddress)),
+            (97, Release, Some(OTHER), None, OURS, OURS, US, Ignore(Reason::OtherServer)),
+        ]);
+    }
+
+    #[test]
+    fn items_98_to_102_an_inform_is_acknowledged_for_our_address_and_never_refused() {
+        #[rustfmt::skip]
+        every_row_holds(&[
+            (98, Inform, None, None, OURS, OURS, US, Answer(Outcome::AckInform)),
+            (98, Inform, None, None, OURS, OURS, ALL, Answer(Outcome::AckInform)),
+            (99, Inform, None, None, NONE, OURS, ALL, Answer(Outcome::AckInform)),
+            (100, Inform, None, None, NONE, NONE, ALL, Ignore(Reason::OtherAddress)),
+            (101, Inform, None, None, OTHER, OURS, US, Ignore(Reason::OtherAddress)),
+            (101, Inform, None, None, NONE, OTHER, ALL, Ignore(Reason::OtherAddress)),
+            (102, Inform, Some(US), Some(OTHER), OURS, OURS, US, Answer(Outcome::AckInform)),
+            (102, Inform, Some(OTHER), None, OURS, OURS, US, Ignore(Reason::OtherServer)),
+        ]);
     }
 }

@@ -66,7 +66,8 @@ pub fn receive(socket: BorrowedFd<'_>, frame: &mut [u8]) -> Result<Received> {
 
 /// Writes one whole frame (write(2)): no address is named, so the link is the one that the socket was bound to.
 ///
-/// Errors: `WOULDBLOCK` or `NOBUFS` when the link takes no more, `NETDOWN` when it is down, `NXIO` when it is gone.
+/// Errors: `WOULDBLOCK` or `NOBUFS` when the link takes no more, `MSGSIZE` when the frame is longer than its MTU allows,
+/// `NETDOWN` when it is down, `NXIO` when it is gone.
 pub fn transmit(socket: BorrowedFd<'_>, frame: &[u8]) -> Result<()> {
     rustix::io::write(socket, frame).map(drop)
 }

@@ -3,6 +3,7 @@
 
 mod answer;
 mod captures;
+mod checklist;
 mod client;
 mod delivery;
 mod extensions;

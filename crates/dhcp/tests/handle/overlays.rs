@@ -73,7 +73,7 @@ fn each_step_of_a_network_boot_gets_its_own_file() {
 }
 
 #[test]
-fn a_user_class_is_taken_raw_and_as_rfc_3004_writes_it() {
+fn item_91_a_user_class_is_taken_raw_and_as_rfc_3004_writes_it() {
     for (value, fits) in [
         (&b"iPXE"[..], true),
         (b"\x04iPXE", true),
