@@ -1,6 +1,6 @@
-//! Everything that a contributor runs: `cargo xtask test`, `cargo xtask demo`, `cargo xtask bench`.
+//! Everything that a contributor runs: `cargo xtask test`, `cargo xtask demo`, `cargo xtask bench`, `cargo xtask fuzz`.
 //!
-//! Two promises hold for all three. They never touch the machine's own interfaces: whatever is networked happens in
+//! Two promises hold for all of them. They never touch the machine's own interfaces: whatever is networked happens in
 //! namespaces made for it, which the kernel takes down with the process that made them. And building stays the user's:
 //! only what needs namespaces runs as root, through sudo where the user is not root already.
 //!
@@ -13,6 +13,7 @@ mod bird;
 mod cargo;
 mod demo;
 mod figures;
+mod fuzz;
 mod guest;
 mod initramfs;
 mod packages;
@@ -46,6 +47,8 @@ enum Command {
     Demo(demo::Arguments),
     /// How long it takes from a link to an address
     Bench(bench::Arguments),
+    /// What no test thought of: libFuzzer on the core, the options, the records and the config
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("\nerror: {error:#}");

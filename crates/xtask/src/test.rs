@@ -1,16 +1,17 @@
-//! `cargo xtask test`: lints first, tests last, so that the run ends with the test runner's own summary.
+//! `cargo xtask test`: lints first, then a minute of each fuzz target, and tests last, so that the run ends with the test
+//! runner's own summary.
 //!
 //! A lint that fails is shown at once and does not keep the tests from running; the exit code is that of the first failure.
 //! What cannot be gone on from (packages, tools, the build of the programs) ends the run.
 
 use crate::privilege::PROGRAMS_VARIABLE;
-use crate::{cargo, packages, privilege, step};
+use crate::{cargo, fuzz, packages, privilege, step};
 use std::process::{Command, ExitCode};
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Skip format, clippy, documentation and dependency checks
+    /// Skip format, clippy, documentation and dependency checks, and the minute of each fuzz target
     #[arg(long)]
     no_lint: bool,
     /// For `cargo nextest run`: names of tests, or its options; doctests are skipped then
@@ -45,6 +46,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "doctests",
             cargo::cargo().args(["test", "--quiet", "--doc", "--workspace"]),
         ))?;
+    }
+    if !arguments.no_lint && arguments.nextest.is_empty() {
+        failures.note(fuzz::smoke())?;
     }
 
     let mut nextest = cargo::cargo();

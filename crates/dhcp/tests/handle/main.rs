@@ -4,11 +4,15 @@
 mod answer;
 mod captures;
 mod client;
+mod cve;
 mod delivery;
+mod differential;
 mod frames;
 mod limits;
+mod meant;
 mod messages;
 mod mutated;
+mod oracle;
 mod overlays;
 mod owner;
 mod replies;
