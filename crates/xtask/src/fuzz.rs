@@ -22,8 +22,6 @@ const SMOKE_SECONDS: u64 = 60;
 const JOBS: usize = 2;
 /// How long libFuzzer may take for one input, in seconds, before the input is a finding.
 const SLOWEST: u64 = 10;
-/// The longest input that libFuzzer makes, in bytes; no frame, record or config need be longer.
-const LONGEST: u64 = 6000;
 
 /// What can be fuzzed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -46,6 +44,15 @@ impl Target {
             Self::Options => "options",
             Self::Ipc => "ipc",
             Self::Config => "config",
+        }
+    }
+
+    /// The longest input that libFuzzer makes, in bytes: a frame and its setup, a record, a config of some length.
+    fn longest(self) -> u64 {
+        match self {
+            Self::Handle | Self::Options => 2000,
+            Self::Ipc => 4200,
+            Self::Config => 6000,
         }
     }
 
@@ -181,7 +188,7 @@ fn one(target: Target, programs: &Path, folder: &Path, seconds: u64) -> anyhow::
         .arg(format!("-artifact_prefix={}/", findings.display()))
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={SLOWEST}"))
-        .arg(format!("-max_len={LONGEST}"))
+        .arg(format!("-max_len={}", target.longest()))
         .arg("-print_final_stats=1")
         .stdout(output.try_clone()?)
         .stderr(output)

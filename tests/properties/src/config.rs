@@ -1,6 +1,10 @@
 //! The operator's files, up to the bindings that they give.
 
-use slash32_binding::{Generation, MacAddr};
+use crate::handle::check;
+use crate::setup::CLIENT;
+use crate::wire::{broadcast, request};
+use slash32_binding::{Binding, Generation, MacAddr};
+use slash32_dhcp::MAX_FRAME;
 use slash32_ipc::{Hello, MAX_DOWN, ToResponder};
 use slash32_policy::{Allocations, Config, LinkFacts, LinkKind, Selector, Source};
 
@@ -29,21 +33,16 @@ fn serve(config: &Config) {
         let Ok(Some(network)) = config.network_of(&link.name, &link.altnames) else {
             continue;
         };
-        let explanation = config.classes_of(&link).count();
-        assert!(explanation <= config.classes.len());
-        match allocations.assign(config, network, &link) {
+        let assigned = allocations.assign(config, network, &link);
+        let explained = config.explain(&link, assigned.as_ref());
+        assert!(explained.is_ok_and(|explanation| explanation.is_some()));
+        match assigned {
             Ok(assignment) => {
                 let binding = config.binding(network, &assignment, &link);
                 assert_eq!(binding.address, assignment.address);
                 assert_eq!(binding.gateway, network.gateway);
-                let hello = ToResponder::Hello(Hello {
-                    generation: Generation(1),
-                    confirmed: false,
-                    binding,
-                });
-                let mut out = [0; MAX_DOWN];
-                let length = hello.encode(&mut out);
-                assert_eq!(ToResponder::decode(&out[..length]), Ok(hello));
+                can_be_sent(binding);
+                gets_an_offer(&binding, link.mac.unwrap_or(CLIENT));
             }
             Err(reason) => assert!(!reason.to_string().is_empty()),
         }
@@ -52,6 +51,23 @@ fn serve(config: &Config) {
     }
     allocations.pools(config);
     allocations.take_changes();
+}
+
+fn can_be_sent(binding: Binding) {
+    let hello = ToResponder::Hello(Hello {
+        generation: Generation(1),
+        confirmed: false,
+        binding,
+    });
+    let mut out = [0; MAX_DOWN];
+    let length = hello.encode(&mut out);
+    assert_eq!(ToResponder::decode(&out[..length]), Ok(hello));
+}
+
+fn gets_an_offer(binding: &Binding, client: MacAddr) {
+    let message = request(client, &[53, 1, 1, 255]);
+    let reply = check(binding, None, &broadcast(&message, client), MAX_FRAME);
+    assert!(reply.is_some());
 }
 
 /// Links of the names that people give them, and those that reservations name.

@@ -3,7 +3,7 @@
 use crate::expected::{Expected, Kind};
 use crate::reply::Reply;
 use crate::setup::{ADDRESS, CLIENT, Form, SERVER, Setup};
-use crate::wire::{broadcast, mended, unicast};
+use crate::wire::{broadcast, mended, request, unicast};
 use slash32_binding::{Binding, MacAddr};
 use slash32_dhcp::{Action, Instant, MAX_FRAME, Outcome, Responder};
 
@@ -34,8 +34,8 @@ pub fn check(
     // A binding that names its client has no other owner.
     let owner = owner.filter(|owner| binding.chaddr.is_none_or(|mac| mac == *owner));
 
-    let mut first = [0x55; MAX_FRAME + 8];
-    let mut second = [0xaa; MAX_FRAME + 8];
+    let mut first = [0x55; MAX_FRAME];
+    let mut second = [0xaa; MAX_FRAME];
     let action = responder.handle(Instant(0), frame, &mut first[..room]);
     let again = responder.handle(Instant(u64::MAX), frame, &mut second[..room]);
     assert_eq!(action, again, "the same frame again gets the same");
@@ -45,10 +45,8 @@ pub fn check(
     };
     assert!(length <= room);
     assert_eq!(first[..length], second[..length], "the same, byte for byte");
-    assert!(
-        first[length..].iter().all(|byte| *byte == 0x55),
-        "written behind the reply"
-    );
+    let untouched = &[0x55; MAX_FRAME][length..];
+    assert_eq!(&first[length..], untouched, "written behind the reply");
 
     let expected = Expected::of(frame, binding, owner);
     let Action::Reply { outcome, .. } = action else {
@@ -83,13 +81,8 @@ fn kind(outcome: Outcome) -> Kind {
 
 /// `owner` gets its address.
 fn acknowledge(responder: &mut Responder, owner: MacAddr) {
-    let mut message = vec![0; 240];
-    message[..3].copy_from_slice(&[1, 1, 6]);
-    message[28..34].copy_from_slice(&owner.0);
-    message[236..].copy_from_slice(&[99, 130, 83, 99]);
-    message.extend([53, 1, 3, 50, 4]);
-    message.extend(responder.binding().address.octets());
-    message.push(255);
+    let address = responder.binding().address.octets();
+    let message = request(owner, &[&[53, 1, 3, 50, 4][..], &address, &[255]].concat());
     let action = responder.handle(Instant(0), &broadcast(&message, owner), &mut [0; MAX_FRAME]);
     let served = responder.binding().chaddr.is_none_or(|mac| mac == owner);
     assert_eq!(action.acknowledges(), served);

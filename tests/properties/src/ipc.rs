@@ -1,9 +1,10 @@
 //! Records between agent and responder, both ways.
 
+use crate::handle::check;
 use crate::setup::CLIENT;
-use crate::wire::broadcast;
+use crate::wire::{broadcast, request};
 use slash32_binding::Binding;
-use slash32_dhcp::{Action, Instant, MAX_FRAME, Responder};
+use slash32_dhcp::MAX_FRAME;
 use slash32_ipc::{MAX_DOWN, MAX_UP, ToAgent, ToResponder, digest};
 
 /// See the table of the crate.
@@ -23,25 +24,16 @@ pub fn ipc(input: &[u8]) {
     }
 }
 
-/// Whatever binding comes, the core answers or not, within its bounds.
+/// Whatever binding comes, its client is served as it says.
 fn serve(binding: &Binding) {
     digest(binding);
     let _ = format!("{binding:?}");
-    let mut message = vec![0; 240];
-    message[..3].copy_from_slice(&[1, 1, 6]);
-    message[28..34].copy_from_slice(&CLIENT.0);
-    message[236..].copy_from_slice(&[99, 130, 83, 99]);
-    message.extend([53, 1, 1, 60, 9]);
-    message.extend(b"PXEClient");
-    message.extend([77, 4]);
-    message.extend(b"iPXE");
-    message.extend([93, 2, 0, 7, 57, 2, 5, 220, 55, 12]);
-    message.extend([1, 3, 6, 12, 15, 26, 42, 66, 67, 119, 121, 150]);
-    message.push(255);
-    let frame = broadcast(&message, CLIENT);
-    let mut out = [0; MAX_FRAME];
-    if let Action::Reply { len, .. } = Responder::new(*binding).handle(Instant(0), &frame, &mut out)
-    {
-        assert!((342..=MAX_FRAME).contains(&len));
-    }
+    // DISCOVER: claims to be everything that an overlay can ask for, and asks for everything that has a field.
+    let options = [
+        &b"\x35\x01\x01\x3c\x09PXEClient\x4d\x04iPXE\x5d\x02\0\x07\x39\x02\x05\xdc"[..],
+        &[55, 12, 1, 3, 6, 12, 15, 26, 42, 66, 67, 119, 121, 150, 255],
+    ];
+    let client = binding.chaddr.unwrap_or(CLIENT);
+    let frame = broadcast(&request(client, &options.concat()), client);
+    check(binding, None, &frame, MAX_FRAME);
 }

@@ -6,10 +6,10 @@
 //!
 //! | target | bytes | what holds |
 //! |---|---|---|
-//! | [`handle`] | a binding and an owner in [`setup::LENGTH`] bytes, then a frame or a message | [`Expected`] of the frame is what it gets; a reply is what every [`Reply`] is; nothing else is written; once is as twice |
-//! | [`options`] | a message type and flags, `file`, `sname`, the options field | as above, and what was said in pieces is echoed whole |
-//! | [`ipc`] | a record | what decodes is written as the same bytes again, and its binding can be served |
-//! | [`config`] | files of TOML, with a NUL between two | what parses serves its links, and what does not says why |
+//! | [`handle()`] | a binding and an owner in [`setup::LENGTH`] bytes, then a frame or a message | [`Expected`] of the frame is what it gets; a reply is what every [`Reply`] is; nothing else is written; once is as twice |
+//! | [`options()`] | a message type and flags, `file`, `sname`, the options field | as above, and what was said in pieces is echoed whole |
+//! | [`ipc()`] | a record | what decodes is written as the same bytes again, and its binding can be served |
+//! | [`config()`] | files of TOML, with a NUL between two | what parses serves its links, and what does not says why |
 
 mod config;
 mod expected;

@@ -2,7 +2,7 @@
 
 use crate::handle::check;
 use crate::setup::{self, ADDRESS, CLIENT, GATEWAY, SERVER, Setup};
-use crate::wire::{broadcast, unicast};
+use crate::wire::{broadcast, request, unicast};
 use slash32_dhcp::MAX_FRAME;
 
 /// The first bytes of a [`Setup`] whose binding has a value for every option.
@@ -18,19 +18,15 @@ pub fn options(input: &[u8]) {
     };
     let (file, rest) = rest.split_at(rest.len().min(usize::from(file) % 129));
     let (sname, field) = rest.split_at(rest.len().min(usize::from(sname) % 65));
-    let mut message = vec![0; 240];
-    message[..3].copy_from_slice(&[1, 1, 6]);
-    message[4..8].copy_from_slice(b"xid!");
+    let mut message = request(CLIENT, &[]);
     if flags & 2 != 0 {
         message[12..16].copy_from_slice(&ADDRESS.octets());
     }
     if flags & 4 != 0 {
         message[10] = 0x80;
     }
-    message[28..34].copy_from_slice(&CLIENT.0);
     message[44..44 + sname.len()].copy_from_slice(sname);
     message[108..108 + file.len()].copy_from_slice(file);
-    message[236..].copy_from_slice(&[99, 130, 83, 99]);
     // 0 leaves the type to the options field.
     if message_type != 0 {
         message.extend([53, 1, message_type]);

@@ -9,6 +9,17 @@ const UDP: usize = 8;
 /// Bytes of the BOOTP header with the cookie.
 const HEADER: usize = 240;
 
+/// A BOOTREQUEST of `client` with these bytes as its options field.
+pub(crate) fn request(client: MacAddr, options: &[u8]) -> Vec<u8> {
+    let mut message = vec![0; HEADER];
+    message[..3].copy_from_slice(&[1, 1, 6]);
+    message[4..8].copy_from_slice(b"xid!");
+    message[28..34].copy_from_slice(&client.0);
+    message[236..].copy_from_slice(&[99, 130, 83, 99]);
+    message.extend(options);
+    message
+}
+
 /// `message` to everybody, from a client without an address.
 pub fn broadcast(message: &[u8], client: MacAddr) -> Vec<u8> {
     let nobody = Ipv4Addr::UNSPECIFIED;
@@ -68,12 +79,14 @@ pub fn mended(mut frame: Vec<u8>) -> Vec<u8> {
     frame
 }
 
-/// The one's complement sum of RFC 1071 over `bytes`, begun with `start`.
+/// The one's complement sum of RFC 1071 over `bytes`, begun with `start`; taken in large words, as its §2 (C) allows.
 fn sum(bytes: &[u8], start: u64) -> u16 {
-    let pairs = bytes
-        .chunks(2)
-        .map(|pair| u64::from(pair[0]) << 8 | u64::from(pair.get(1).copied().unwrap_or(0)));
-    let mut sum = start + pairs.sum::<u64>();
+    let mut sum = u128::from(start);
+    for bytes in bytes.chunks(8) {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        sum += u128::from(u64::from_be_bytes(word));
+    }
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }

@@ -388,7 +388,7 @@ fn assert_times(answer: &Answer, binding: &Binding) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(1024)))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(512)))]
 
     #[test]
     fn every_reply_to_a_valid_request_means_what_the_operator_meant(intent in intent(), request in request()) {
