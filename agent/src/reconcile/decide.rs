@@ -338,6 +338,8 @@ fn options(binding: &Binding) -> BTreeMap<String, String> {
     };
     let next_server =
         (!binding.next_server.is_unspecified()).then(|| binding.next_server.to_string());
+    let rapid_commit = if binding.rapid_commit { "true" } else { "" };
+    let ipv6_only = (binding.ipv6_only_wait != 0).then(|| format!("{}s", binding.ipv6_only_wait));
     let all = [
         ("lease-time", lease),
         ("netmask", binding.netmask.to_string()),
@@ -351,6 +353,8 @@ fn options(binding: &Binding) -> BTreeMap<String, String> {
         ("next-server", next_server.unwrap_or_default()),
         ("server-name", binding.server_name.as_str().to_owned()),
         ("boot-file", binding.boot_file.as_str().to_owned()),
+        ("rapid-commit", rapid_commit.to_owned()),
+        ("ipv6-only-preferred", ipv6_only.unwrap_or_default()),
     ];
     all.into_iter()
         .filter(|(_, value)| !value.is_empty())

@@ -34,6 +34,10 @@ pub struct Binding {
     pub renewal_time: Option<u32>,
     /// Option 59, Rebinding (T2) Time Value, in seconds; `None` is seven eighths of the lease time less a fuzz.
     pub rebinding_time: Option<u32>,
+    /// A DISCOVER with option 80, Rapid Commit, gets an ACK at once (RFC 4039).
+    pub rapid_commit: bool,
+    /// Option 108, IPv6-Only Preferred (RFC 8925): V6ONLY_WAIT in seconds; 0 is not sent.
+    pub ipv6_only_wait: u32,
     /// The seed of the fuzz on options 58 and 59 (RFC 2131 §4.4.5), the same for the life of a binding.
     pub fuzz_seed: u32,
     /// When option 3 is left out.
@@ -48,7 +52,7 @@ pub struct Binding {
     pub tftp_servers: List<Ipv4Addr, 4>,
     /// Option 26, Interface MTU, in bytes, 68 to 65535; 1500 is not sent.
     pub mtu: u16,
-    /// Option 12, Host Name.
+    /// Option 12, Host Name, and the name in option 81, Client FQDN, for a client that sends one (RFC 4702).
     pub hostname: Text<63>,
     /// Option 15, Domain Name.
     pub domain: Text<253>,
@@ -61,6 +65,7 @@ pub struct Binding {
     /// `file`, or option 67 when it was asked for or is longer than 127 bytes.
     pub boot_file: Text<253>,
     /// Options as the operator wrote them: records of code, flags (bit 0: send it unasked), length, then that many bytes.
+    /// A value of more than 255 bytes is several records, one behind the other (RFC 3396).
     pub raw: Bytes<512>,
     /// What takes the place of the above for a client that says something of itself: options 60, 77 and 93.
     pub overlays: Overlays,
@@ -79,6 +84,8 @@ impl Binding {
             lease_time: 86_400,
             renewal_time: None,
             rebinding_time: None,
+            rapid_commit: false,
+            ipv6_only_wait: 0,
             fuzz_seed: 0,
             routers: Routers::Always,
             routes: List::new(Route {

@@ -110,6 +110,11 @@ impl<const N: usize> Text<N> {
         Ok(Self(bytes))
     }
 
+    /// The bytes of the text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or("")

@@ -29,6 +29,8 @@ counted! {
     Outcome {
         /// A DISCOVER got an OFFER.
         Offer = "offer",
+        /// A DISCOVER with option 80 got an ACK at once (RFC 4039).
+        AckRapidCommit = "ack_rapid_commit",
         /// A REQUEST in SELECTING got an ACK.
         AckSelecting = "ack_selecting",
         /// A REQUEST in INIT-REBOOT got an ACK.

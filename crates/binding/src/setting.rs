@@ -33,7 +33,11 @@ pub enum Setting {
     ServerName(Text<63>),
     /// [`Binding::boot_file`]
     BootFile(Text<253>),
-    /// Records of [`Binding::raw`]: each takes the place of the one with its code, or is added.
+    /// [`Binding::rapid_commit`]
+    RapidCommit(bool),
+    /// [`Binding::ipv6_only_wait`]
+    Ipv6OnlyWait(u32),
+    /// Records of [`Binding::raw`]: those of one code take the place of those with that code, or are added.
     Raw(Bytes<512>),
 }
 
@@ -54,6 +58,8 @@ impl Binding {
             Setting::NextServer(value) => self.next_server = value,
             Setting::ServerName(value) => self.server_name = value,
             Setting::BootFile(value) => self.boot_file = value,
+            Setting::RapidCommit(value) => self.rapid_commit = value,
+            Setting::Ipv6OnlyWait(value) => self.ipv6_only_wait = value,
             Setting::Raw(value) => {
                 let mut merged = value;
                 for record in raw_records(&self.raw) {
@@ -98,6 +104,8 @@ impl Setting {
             Self::ServerName(value) => (27, bytes(value.as_str().bytes())),
             Self::BootFile(value) => (28, bytes(value.as_str().bytes())),
             Self::Raw(value) => (29, *value),
+            Self::RapidCommit(value) => (30, bytes([u8::from(*value)])),
+            Self::Ipv6OnlyWait(value) => (31, bytes(value.to_le_bytes())),
         }
     }
 
@@ -126,6 +134,12 @@ impl Setting {
                 raw.extend_from_slice(bytes).ok()?;
                 Self::Raw(raw)
             }
+            30 => Self::RapidCommit(match bytes {
+                [0] => false,
+                [1] => true,
+                _ => return None,
+            }),
+            31 => Self::Ipv6OnlyWait(u32::from_le_bytes(bytes.try_into().ok()?)),
             _ => return None,
         })
     }

@@ -46,10 +46,16 @@ pub(crate) const TFTP_SERVER_NAME: u8 = 66;
 pub(crate) const BOOTFILE_NAME: u8 = 67;
 /// User Class (RFC 3004).
 pub(crate) const USER_CLASS: u8 = 77;
+/// Rapid Commit (RFC 4039).
+pub(crate) const RAPID_COMMIT: u8 = 80;
+/// Client FQDN (RFC 4702).
+pub(crate) const CLIENT_FQDN: u8 = 81;
 /// Relay Agent Information (RFC 3046).
 pub(crate) const RELAY_AGENT_INFORMATION: u8 = 82;
 /// Client System Architecture Type (RFC 4578).
 pub(crate) const ARCHITECTURE: u8 = 93;
+/// IPv6-Only Preferred (RFC 8925).
+pub(crate) const IPV6_ONLY_PREFERRED: u8 = 108;
 /// Domain Search (RFC 3397).
 pub(crate) const DOMAIN_SEARCH: u8 = 119;
 /// Classless Static Route (RFC 3442).
@@ -64,26 +70,39 @@ pub(crate) const MICROSOFT_ROUTE: u8 = 249;
 pub(crate) const END: u8 = 255;
 
 /// A set of option codes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Codes([u64; 4]);
 
 impl Codes {
     /// The set of `codes`.
-    pub(crate) fn of(codes: &[u8]) -> Self {
-        let mut set = Self::default();
-        for &code in codes {
-            set.insert(code);
+    pub(crate) const fn of(codes: &[u8]) -> Self {
+        let mut words = [0; 4];
+        let mut at = 0;
+        while at < codes.len() {
+            words[(codes[at] / 64) as usize] |= 1 << (codes[at] % 64);
+            at += 1;
         }
-        set
+        Self(words)
     }
 
-    /// Adds `code`; false when it was there already.
-    pub(crate) fn insert(&mut self, code: u8) -> bool {
+    /// Adds `code`.
+    pub(crate) fn insert(&mut self, code: u8) {
+        self.0[usize::from(code / 64)] |= 1 << (code % 64);
+    }
+
+    /// Takes `code` out; false when it was not there.
+    pub(crate) fn remove(&mut self, code: u8) -> bool {
         let word = &mut self.0[usize::from(code / 64)];
         let bit = 1 << (code % 64);
-        let added = *word & bit == 0;
-        *word |= bit;
-        added
+        let was_there = *word & bit != 0;
+        *word &= !bit;
+        was_there
+    }
+
+    /// Takes out what is in `other`.
+    pub(crate) fn without(self, other: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Self([a & !e, b & !f, c & !g, d & !h])
     }
 }
 
@@ -92,11 +111,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_added_once() {
-        let mut set = Codes::of(&[0, 255]);
+    fn every_code_is_taken_out_once() {
         for code in 0..=255 {
-            assert_eq!(set.insert(code), code != 0 && code != 255, "first {code}");
-            assert!(!set.insert(code), "second {code}");
+            let mut set = Codes::of(&[0, 255]);
+            set.insert(code);
+            assert!(set.remove(code), "first {code}");
+            assert!(!set.remove(code), "second {code}");
+            assert_eq!(set.remove(0), code != 0, "beside {code}");
+            set.insert(code);
+            assert!(!set.without(Codes::of(&[code])).remove(code), "{code}");
         }
     }
 }

@@ -66,7 +66,11 @@ pub(crate) fn decide(request: &Request, binding: &Binding, owner: Option<MacAddr
     }
 
     match request.message_type {
-        MessageType::Discover => Answer(Outcome::Offer),
+        MessageType::Discover => Answer(if commits_rapidly(request, binding) {
+            Outcome::AckRapidCommit
+        } else {
+            Outcome::Offer
+        }),
         MessageType::Request => {
             let (state, claimed) = state(request);
             Answer(if claimed == Some(binding.address) {
@@ -90,6 +94,12 @@ pub(crate) fn decide(request: &Request, binding: &Binding, owner: Option<MacAddr
         MessageType::Release if request.ciaddr == binding.address => Ignore(Reason::Release),
         MessageType::Decline | MessageType::Release => Ignore(Reason::OtherAddress),
     }
+}
+
+/// A DISCOVER gets its ACK at once (RFC 4039 §3.1), but not from a client that may be about to do without IPv4 (RFC 8925 §3.3).
+fn commits_rapidly(request: &Request, binding: &Binding) -> bool {
+    let may_do_without = request.ipv6_only && binding.ipv6_only_wait != 0;
+    binding.rapid_commit && request.rapid_commit && !may_do_without
 }
 
 /// The state of a client that sends a REQUEST, and the address that it claims, if any.
@@ -210,6 +220,8 @@ mod tests {
                 giaddr: NONE,
                 requested_address,
                 server_identifier,
+                rapid_commit: false,
+                ipv6_only: false,
                 source,
                 destination,
             };

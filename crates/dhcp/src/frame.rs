@@ -1,12 +1,14 @@
 //! Ethernet II, IPv4 and UDP around a DHCP message: read with every length checked, and written with both checksums.
 //!
-//! `pnet_packet` knows where the fields are; its views trust IHL, total length and UDP length, so those are checked here.
+//! `pnet_packet` knows where the fields are; its views trust IHL, total length and UDP length, so those are checked here,
+//! and its checksums go word by word, so they are summed in `checksum`.
 
+use crate::checksum::Sum;
 use crate::message::{CLIENT_PORT, SERVER_PORT};
 use pnet_packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
-use pnet_packet::ip::IpNextHeaderProtocols;
-use pnet_packet::ipv4::{self, Ipv4Flags, Ipv4Packet, MutableIpv4Packet};
-use pnet_packet::udp::{self, MutableUdpPacket, UdpPacket};
+use pnet_packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
+use pnet_packet::ipv4::{Ipv4Flags, Ipv4Packet, MutableIpv4Packet};
+use pnet_packet::udp::{MutableUdpPacket, UdpPacket};
 use slash32_binding::{Binding, Ipv4Addr, MacAddr, Reason};
 
 /// Bytes of an Ethernet II header without a tag.
@@ -60,7 +62,8 @@ pub(crate) fn read<'a>(frame: &'a [u8], binding: &Binding) -> Result<Datagram<'a
     let datagram = packet
         .get(header_length..total_length)
         .ok_or(Reason::Truncated)?;
-    if ip.get_checksum() != ipv4::checksum(&ip) {
+    let header = packet.get(..header_length).unwrap_or_default();
+    if Sum::default().add(header).complement() != 0 {
         return Err(Reason::BadIpHeader);
     }
     if ip.get_fragment_offset() != 0 || ip.get_flags() & Ipv4Flags::MoreFragments != 0 {
@@ -84,7 +87,7 @@ pub(crate) fn read<'a>(frame: &'a [u8], binding: &Binding) -> Result<Datagram<'a
     let datagram = datagram.get(..udp_length).ok_or(Reason::BadUdpLength)?;
     let udp = UdpPacket::new(datagram).ok_or(Reason::BadUdpLength)?;
     // RFC 768: zero is "not computed".
-    if udp.get_checksum() != 0 && udp.get_checksum() != udp_checksum(&udp, source, destination) {
+    if udp.get_checksum() != 0 && udp_checksum(datagram, source, destination) != 0 {
         return Err(Reason::BadUdpChecksum);
     }
     Ok(Datagram {
@@ -132,22 +135,35 @@ pub(crate) fn write(out: &mut [u8], to: Addressing, message_length: usize) -> Op
     ip.set_next_level_protocol(IpNextHeaderProtocols::Udp);
     ip.set_source(to.source.octets().into());
     ip.set_destination(to.destination.octets().into());
-    ip.set_checksum(ipv4::checksum(&ip.to_immutable()));
+    ip.set_checksum(0);
+    let checksum = Sum::default().add(packet.get(..IPV4_HEADER)?).complement();
+    MutableIpv4Packet::new(packet)?.set_checksum(checksum);
 
-    let mut udp = MutableUdpPacket::new(packet.get_mut(IPV4_HEADER..)?)?;
+    let datagram = packet.get_mut(IPV4_HEADER..)?;
+    let mut udp = MutableUdpPacket::new(datagram)?;
     udp.set_source(SERVER_PORT);
     udp.set_destination(CLIENT_PORT);
     udp.set_length((UDP_HEADER + message_length) as u16);
-    udp.set_checksum(udp_checksum(&udp.to_immutable(), to.source, to.destination));
+    udp.set_checksum(0);
+    // A sum of 0 is written as 0xffff, because 0 is "not computed" (RFC 768).
+    let checksum = match udp_checksum(datagram, to.source, to.destination) {
+        0 => 0xffff,
+        checksum => checksum,
+    };
+    MutableUdpPacket::new(datagram)?.set_checksum(checksum);
     Some(length)
 }
 
-/// The checksum over the whole of `udp`; a sum of 0 is written as 0xffff (RFC 768).
-fn udp_checksum(udp: &UdpPacket, source: Ipv4Addr, destination: Ipv4Addr) -> u16 {
-    match udp::ipv4_checksum(udp, &source.octets().into(), &destination.octets().into()) {
-        0 => 0xffff,
-        sum => sum,
-    }
+/// The checksum over the UDP datagram and its pseudo-header (RFC 768): 0 when it has its own, right one among its bytes.
+fn udp_checksum(datagram: &[u8], source: Ipv4Addr, destination: Ipv4Addr) -> u16 {
+    let [high, low] = (datagram.len() as u16).to_be_bytes();
+    let IpNextHeaderProtocol(protocol) = IpNextHeaderProtocols::Udp;
+    Sum::default()
+        .add(&source.octets())
+        .add(&destination.octets())
+        .add(&[0, protocol, high, low])
+        .add(datagram)
+        .complement()
 }
 
 /// Sets the checksum of an IPv4/UDP frame to 0, "not computed" (RFC 768), so that

@@ -31,8 +31,10 @@
 #[cfg(test)]
 extern crate std;
 
+mod checksum;
 mod code;
 mod decide;
+mod fqdn_option;
 mod frame;
 mod glob;
 mod message;
@@ -50,9 +52,10 @@ mod writer;
 pub use frame::{MAX_FRAME, forget_udp_checksum};
 pub use slash32_binding::{Binding, Instant, Outcome, Reason};
 
+use code::Codes;
 use decide::{Decision, decide};
 use message::Message;
-use options::Options;
+use options::{MOST_JOINED, Options};
 use request::Request;
 use slash32_binding::MacAddr;
 
@@ -77,11 +80,13 @@ impl Action {
     }
 }
 
-/// The outcome is an ACK that grants the address: of a REQUEST in any of its four states, not of an INFORM.
+/// The outcome is an ACK that grants the address: of a REQUEST in any of its four states, or of a DISCOVER with rapid
+/// commit, not of an INFORM.
 pub const fn acknowledges(outcome: Outcome) -> bool {
     matches!(
         outcome,
         Outcome::AckSelecting
+            | Outcome::AckRapidCommit
             | Outcome::AckInitReboot
             | Outcome::AckRenewing
             | Outcome::AckRebinding
@@ -92,6 +97,8 @@ pub const fn acknowledges(outcome: Outcome) -> bool {
 #[derive(Clone, Debug)]
 pub struct Responder {
     binding: Binding,
+    /// What the binding has for a client that asks.
+    offered: Codes,
     /// The first acknowledged `chaddr`: the only one that is served from then on, unless the binding names one.
     owner: Option<MacAddr>,
 }
@@ -101,6 +108,7 @@ impl Responder {
     pub fn new(binding: Binding) -> Self {
         Self {
             binding,
+            offered: reply_options::offered(&binding),
             owner: None,
         }
     }
@@ -108,6 +116,7 @@ impl Responder {
     /// A changed binding in the same generation: the owner (first acknowledged `chaddr`) is kept.
     pub fn rebind(&mut self, binding: Binding) {
         self.binding = binding;
+        self.offered = reply_options::offered(&binding);
     }
 
     /// The binding that is served.
@@ -128,16 +137,24 @@ impl Responder {
     fn answer(&mut self, frame: &[u8], out: &mut [u8]) -> Result<Action, Reason> {
         let datagram = frame::read(frame, &self.binding)?;
         let message = Message::read(datagram.payload)?;
-        let options = Options::read(&message)?;
-        let request = Request::read(&datagram, &message, options)?;
+        let mut options = Options::read(&message)?;
+        let mut space;
+        if options.is_any_split() {
+            space = [0; MOST_JOINED];
+            options = options.joined(&mut space)?;
+        }
+        let request = Request::read(&datagram, &message, &options)?;
         let outcome = match decide(&request, &self.binding, self.owner) {
             Decision::Answer(outcome) => outcome,
             Decision::Ignore(reason) => return Err(reason),
         };
-        let overlaid = overlay::overlaid(&self.binding, options);
-        let binding = overlaid.as_ref().unwrap_or(&self.binding);
-        let len =
-            reply::build(outcome, &message, options, binding, out).ok_or(Reason::ReplyTooLarge)?;
+        let overlaid = overlay::overlaid(&self.binding, &options);
+        let (binding, offered) = match &overlaid {
+            Some(binding) => (binding, reply_options::offered(binding)),
+            None => (&self.binding, self.offered),
+        };
+        let len = reply::build(outcome, &message, &options, binding, offered, out)
+            .ok_or(Reason::ReplyTooLarge)?;
         // An all-zero chaddr (RFC 6842 §2) names nobody, so it cannot shut out the client that has one.
         if acknowledges(outcome) && request.chaddr != MacAddr::ZERO {
             self.owner.get_or_insert(request.chaddr);

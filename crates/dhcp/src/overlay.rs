@@ -3,12 +3,15 @@
 
 use crate::code;
 use crate::glob;
-use crate::options::{Options, Value};
+use crate::options::Options;
 use core::mem::discriminant;
 use slash32_binding::{Binding, Claim, Overlay};
 
+/// The longest text of a client that is held against a pattern, in bytes: that of one record.
+const LONGEST_TEXT: usize = 255;
+
 /// The binding as a client with the options `asked` gets it; `None`: as it is.
-pub(crate) fn overlaid(binding: &Binding, asked: Options) -> Option<Binding> {
+pub(crate) fn overlaid(binding: &Binding, asked: &Options) -> Option<Binding> {
     let mut changed = None;
     for overlay in binding.overlays.iter().filter(|o| fits(*o, asked)) {
         let binding = changed.get_or_insert(*binding);
@@ -20,7 +23,7 @@ pub(crate) fn overlaid(binding: &Binding, asked: Options) -> Option<Binding> {
 }
 
 /// Of each kind of claim that the overlay asks for, the client makes at least one.
-fn fits(overlay: Overlay, asked: Options) -> bool {
+fn fits(overlay: Overlay, asked: &Options) -> bool {
     let claims = overlay.claims();
     claims.clone().all(|claim| {
         let mut alternatives = claims
@@ -30,30 +33,26 @@ fn fits(overlay: Overlay, asked: Options) -> bool {
     })
 }
 
-fn makes(claim: Claim, asked: Options) -> bool {
+fn makes(claim: Claim, asked: &Options) -> bool {
     match claim {
-        Claim::VendorClass(pattern) => {
-            let value = asked.value(code::VENDOR_CLASS).and_then(Text::of);
-            value.is_some_and(|text| glob::takes(pattern.as_bytes(), text.bytes()))
-        }
-        Claim::UserClass(pattern) => {
-            let value = asked.value(code::USER_CLASS).and_then(Text::of);
-            value.is_some_and(|text| {
-                glob::takes(pattern.as_bytes(), text.bytes())
-                    || user_classes(text.bytes())
-                        .any(|class| glob::takes(pattern.as_bytes(), class))
-            })
-        }
-        Claim::Architecture(number) => {
-            let value = asked.value(code::ARCHITECTURE).and_then(Text::of);
-            value.is_some_and(|text| {
-                let (numbers, _) = text.bytes().as_chunks();
-                numbers
-                    .iter()
-                    .any(|octets| u16::from_be_bytes(*octets) == number)
-            })
-        }
+        Claim::VendorClass(pattern) => asked
+            .value(code::VENDOR_CLASS)
+            .is_some_and(|text| is_taken(pattern, text)),
+        Claim::UserClass(pattern) => asked.value(code::USER_CLASS).is_some_and(|text| {
+            is_taken(pattern, text) || user_classes(text).any(|class| is_taken(pattern, class))
+        }),
+        Claim::Architecture(number) => asked.value(code::ARCHITECTURE).is_some_and(|value| {
+            let (numbers, _) = value.as_chunks();
+            numbers
+                .iter()
+                .any(|octets| u16::from_be_bytes(*octets) == number)
+        }),
     }
+}
+
+/// A text longer than one record is nothing that anybody calls itself, and costs no time here.
+fn is_taken(pattern: &str, text: &[u8]) -> bool {
+    text.len() <= LONGEST_TEXT && glob::takes(pattern.as_bytes(), text)
 }
 
 /// The classes in a User Class option as RFC 3004 §4 writes it: a length and that many bytes each; none in one that is
@@ -74,27 +73,4 @@ fn user_classes(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn split_class(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first()?;
     rest.split_at_checked(usize::from(*length))
-}
-
-/// The value of an option, its fragments joined. No class is longer than one fragment.
-struct Text {
-    bytes: [u8; 255],
-    length: usize,
-}
-
-impl Text {
-    fn of(value: Value) -> Option<Self> {
-        let mut text = Self {
-            bytes: [0; 255],
-            length: value.len(),
-        };
-        for (place, byte) in text.bytes.iter_mut().zip(value.bytes()) {
-            *place = byte;
-        }
-        (text.length <= text.bytes.len()).then_some(text)
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or(&[])
-    }
 }

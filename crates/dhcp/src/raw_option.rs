@@ -14,8 +14,8 @@ pub(crate) struct RawOption<'a> {
     pub(crate) value: &'a [u8],
 }
 
-/// The records in order; a last one that runs past the end is left out.
-pub(crate) fn records(mut bytes: &[u8]) -> impl Iterator<Item = RawOption<'_>> {
+/// The records in order, of which those with one code are the fragments of one value (RFC 3396); a last one that runs past the end is left out.
+pub(crate) fn records(mut bytes: &[u8]) -> impl Iterator<Item = RawOption<'_>> + Clone {
     core::iter::from_fn(move || {
         let (&[code, flags, length], rest) = bytes.split_first_chunk()?;
         let (value, rest) = rest.split_at_checked(usize::from(length))?;

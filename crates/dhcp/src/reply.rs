@@ -1,9 +1,9 @@
 //! Building a reply: how long it may be, what its header says, and where it goes (RFC 2131 §4.1, §4.3.1).
 
-use crate::code;
+use crate::code::{self, Codes};
 use crate::frame::{self, Addressing, ETHERNET_HEADER, MAX_PACKET, MESSAGE_OFFSET};
 use crate::message::{HEADER, MINIMUM, Message, Reply};
-use crate::options::{Options, Value};
+use crate::options::Options;
 use crate::reply_options;
 use slash32_binding::{Binding, Ipv4Addr, MacAddr, Outcome};
 
@@ -11,12 +11,13 @@ use slash32_binding::{Binding, Ipv4Addr, MacAddr, Outcome};
 const LEAST_PACKET: usize = 576;
 
 /// Writes the reply with this `outcome` as a frame into `out`. Returns the frame's length; `None` when `out` is too short
-/// for the least reply, and then nothing was written.
+/// for the least reply, and then nothing was written. `offered` is what [`reply_options::offered`] says of the binding.
 pub(crate) fn build(
     outcome: Outcome,
     request: &Message,
-    options: Options,
+    options: &Options,
     binding: &Binding,
+    offered: Codes,
     out: &mut [u8],
 ) -> Option<usize> {
     let limit = out
@@ -27,7 +28,7 @@ pub(crate) fn build(
         .filter(|message| message.len() >= MINIMUM)?;
     let (header, field) = message.split_first_chunk_mut::<HEADER>()?;
 
-    let options_length = reply_options::write(field, outcome, options, binding)?;
+    let options_length = reply_options::write(field, outcome, options, binding, offered)?;
     if let Some(padding) = field.get_mut(options_length..MINIMUM - HEADER) {
         padding.fill(code::PAD);
     }
@@ -39,10 +40,9 @@ pub(crate) fn build(
 }
 
 /// The largest IP packet that this client takes on this link, in bytes: option 57, or 576 without it, and no more than the MTU.
-fn largest_packet(options: Options, binding: &Binding) -> usize {
+fn largest_packet(options: &Options, binding: &Binding) -> usize {
     let asked = options
-        .value(code::MAXIMUM_SIZE)
-        .and_then(Value::array)
+        .array(code::MAXIMUM_SIZE)
         .map_or(0, u16::from_be_bytes);
     usize::from(asked.min(binding.mtu)).clamp(LEAST_PACKET, MAX_PACKET)
 }
@@ -61,8 +61,8 @@ fn contents<'b>(outcome: Outcome, request: &Message, binding: &'b Binding) -> Re
         return refused;
     }
     Reply {
-        // Copied when it is ours: an OFFER has none, and no other address is ever named.
-        ciaddr: if outcome != Outcome::Offer && request.ciaddr() == binding.address {
+        // Copied when it is ours: no other address is ever named, and a DISCOVER has none, whatever it says.
+        ciaddr: if !answers_discover(outcome) && request.ciaddr() == binding.address {
             binding.address
         } else {
             none
@@ -73,8 +73,8 @@ fn contents<'b>(outcome: Outcome, request: &Message, binding: &'b Binding) -> Re
             binding.address
         },
         siaddr: binding.next_server,
-        sname: binding.server_name.as_str().as_bytes(),
-        file: binding.boot_file.as_str().as_bytes(),
+        sname: binding.server_name.as_bytes(),
+        file: binding.boot_file.as_bytes(),
     }
 }
 
@@ -90,9 +90,8 @@ enum Delivery {
 impl Delivery {
     fn of(outcome: Outcome, request: &Message, binding: &Binding) -> Self {
         let has_address = match outcome {
-            Outcome::Offer => false,
             Outcome::AckInform => true,
-            _ => request.ciaddr() == binding.address,
+            _ => !answers_discover(outcome) && request.ciaddr() == binding.address,
         };
         let nowhere = request.chaddr() == MacAddr::ZERO;
         if is_refusal(outcome) || nowhere || (request.wants_broadcast() && !has_address) {
@@ -114,6 +113,11 @@ impl Delivery {
             destination,
         }
     }
+}
+
+/// The client has no address yet, so its ciaddr means nothing (RFC 2131 §4.4.1, table 5).
+fn answers_discover(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Offer | Outcome::AckRapidCommit)
 }
 
 fn is_refusal(outcome: Outcome) -> bool {

@@ -1,21 +1,21 @@
 //! Which options a reply carries, in which order, and which give way when the client cannot take them all.
 //!
 //! An OFFER, an ACK and the ACK of an INFORM carry the same, except that the last has no times (RFC 2131 §4.3.5):
-//! 53, 54, 51, 58, 59, 1, 121, 3, 6, 26, then what the parameter request list asks for in its order, then what the
-//! operator sends unasked, then 61 and 82 as the client sent them. A NAK has 53, 54, 56, 61 and 82.
+//! 53, 54, 51, 58, 59, 1, 121, 3, then 80 in an ACK that a DISCOVER got at once, 6, 26, then what the parameter request
+//! list asks for in its order, then 81 for a client that sent one and what the operator sends unasked, then 61 and 82 as the
+//! client sent them. A NAK has 53, 54, 56, 61 and 82.
 //!
 //! When the field is too short, the last of these give way first, each as a whole, with these exceptions: 61 comes
 //! before everything that the client can do without, even before 58 and 59, whose absence changes nothing but the fuzz
 //! (RFC 6842 §3 is a MUST); and 121 shrinks to its two base routes before 61 is left out.
 
 use crate::code::{self, Codes};
-use crate::options::{Options, Value};
+use crate::options::Options;
 use crate::raw_option;
 use crate::request::client_identifier;
 use crate::writer::{Writer, encoded};
-use crate::{message, route_option, search_option, times};
-use core::iter;
-use slash32_binding::{Binding, Ipv4Addr, Outcome, Routers};
+use crate::{fqdn_option, message, route_option, search_option, times};
+use slash32_binding::{Binding, Bytes, Ipv4Addr, List, Outcome, Routers};
 
 /// Option 53 of the three kinds of reply (RFC 2132 §9.6).
 const OFFER: u8 = 2;
@@ -32,7 +32,7 @@ const OLD_IPXE_MASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 252);
 const USUAL_MTU: u16 = 1500;
 
 /// Options that [`Binding::raw`] never carries: those that this module writes itself or that servers do not send.
-const NOT_RAW: [u8; 16] = [
+const NOT_RAW: Codes = Codes::of(&[
     code::PAD,
     code::SUBNET_MASK,
     code::ROUTER,
@@ -46,10 +46,11 @@ const NOT_RAW: [u8; 16] = [
     code::RENEWAL_TIME,
     code::REBINDING_TIME,
     code::CLIENT_IDENTIFIER,
+    code::RAPID_COMMIT,
     code::RELAY_AGENT_INFORMATION,
     code::CLASSLESS_ROUTE,
     code::END,
-];
+]);
 
 /// What is sent to a client without a parameter request list, where the binding has it.
 const WITHOUT_A_LIST: [u8; 4] = [
@@ -59,21 +60,55 @@ const WITHOUT_A_LIST: [u8; 4] = [
     code::DOMAIN_SEARCH,
 ];
 
+/// The options that `binding` has something for, beside those that every reply has: what a client can ask for.
+pub(crate) fn offered(binding: &Binding) -> Codes {
+    let has = [
+        (code::DOMAIN_NAME_SERVER, !binding.dns.is_empty()),
+        (code::HOST_NAME, !binding.hostname.as_bytes().is_empty()),
+        (code::DOMAIN_NAME, !binding.domain.as_bytes().is_empty()),
+        (code::INTERFACE_MTU, binding.mtu != USUAL_MTU),
+        (code::NTP_SERVERS, !binding.ntp.is_empty()),
+        (
+            code::TFTP_SERVER_NAME,
+            !binding.server_name.as_bytes().is_empty(),
+        ),
+        (
+            code::BOOTFILE_NAME,
+            !binding.boot_file.as_bytes().is_empty(),
+        ),
+        (code::CLIENT_FQDN, !binding.hostname.as_bytes().is_empty()),
+        (code::IPV6_ONLY_PREFERRED, binding.ipv6_only_wait != 0),
+        (code::DOMAIN_SEARCH, !binding.search.as_bytes().is_empty()),
+        (code::TFTP_SERVER_ADDRESS, !binding.tftp_servers.is_empty()),
+        (code::MICROSOFT_ROUTE, true),
+    ];
+    let mut offered = Codes::of(&[]);
+    for (code, _) in has.into_iter().filter(|(_, has)| *has) {
+        offered.insert(code);
+    }
+    for option in raw_option::records(&binding.raw) {
+        offered.insert(option.code);
+    }
+    offered.without(NOT_RAW)
+}
+
 /// Writes the options of the reply with this `outcome` to a request with the options `asked`, and END, into `field`.
 /// Returns their length; `None` when not even the mandatory ones fit.
 pub(crate) fn write(
     field: &mut [u8],
     outcome: Outcome,
-    asked: Options,
+    asked: &Options,
     binding: &Binding,
+    offered: Codes,
 ) -> Option<usize> {
     match outcome {
-        Outcome::Offer => configuration(field, OFFER, true, asked, binding),
-        Outcome::AckSelecting
+        Outcome::Offer => configuration(field, OFFER, outcome, asked, binding, offered),
+        Outcome::AckRapidCommit
+        | Outcome::AckSelecting
         | Outcome::AckInitReboot
         | Outcome::AckRenewing
-        | Outcome::AckRebinding => configuration(field, ACK, true, asked, binding),
-        Outcome::AckInform => configuration(field, ACK, false, asked, binding),
+        | Outcome::AckRebinding
+        | Outcome::AckInform => configuration(field, ACK, outcome, asked, binding, offered),
         Outcome::NakSelecting
         | Outcome::NakInitReboot
         | Outcome::NakRenewing
@@ -84,41 +119,38 @@ pub(crate) fn write(
 /// Bytes of an option with a value of 4 bytes.
 const FOUR: usize = encoded(4);
 
-fn refusal(field: &mut [u8], asked: Options, binding: &Binding) -> Option<usize> {
+fn refusal(field: &mut [u8], asked: &Options, binding: &Binding) -> Option<usize> {
     let mut writer = Writer::new(field)?;
     writer.reserve(encoded(1) + FOUR).then_some(())?;
     let echo = reserve_echo(&mut writer, asked);
 
-    writer.write(code::MESSAGE_TYPE, iter::once(NAK));
-    writer.write(
-        code::SERVER_IDENTIFIER,
-        binding.gateway.octets().into_iter(),
-    );
-    writer.offer(code::MESSAGE, NAK_TEXT.bytes());
+    writer.write_array(code::MESSAGE_TYPE, [NAK]);
+    writer.write_array(code::SERVER_IDENTIFIER, binding.gateway.octets());
+    writer.offer(code::MESSAGE, NAK_TEXT.as_bytes());
     finish(writer, echo, asked)
 }
 
 fn configuration(
     field: &mut [u8],
     kind: u8,
-    with_times: bool,
-    asked: Options,
+    outcome: Outcome,
+    asked: &Options,
     binding: &Binding,
+    offered: Codes,
 ) -> Option<usize> {
-    let list = asked
-        .value(code::PARAMETER_REQUEST_LIST)
-        .filter(|list| list.len() > 0);
-    let asks_for = |code| list.is_some_and(|list| list.bytes().any(|asked| asked == code));
-    let with_router = binding.routers == Routers::Always || !asks_for(code::CLASSLESS_ROUTE);
+    let with_times = outcome != Outcome::AckInform;
+    let with_rapid_commit = outcome == Outcome::AckRapidCommit;
+    let with_router = binding.routers == Routers::Always || !asked.ask_for(code::CLASSLESS_ROUTE);
 
-    let base = encoded(route_option::base_value(binding.gateway).count());
-    let all_routes = encoded(route_option::value(binding).count());
-    let mut mandatory = encoded(1) + FOUR + FOUR + base;
+    let mut mandatory = encoded(1) + FOUR + FOUR + encoded(route_option::BASE);
     if with_times {
         mandatory += FOUR;
     }
     if with_router {
         mandatory += FOUR;
+    }
+    if with_rapid_commit {
+        mandatory += encoded(0);
     }
 
     let mut writer = Writer::new(field)?;
@@ -130,98 +162,107 @@ fn configuration(
         None
     };
     let renewal = renewal.filter(|_| writer.reserve(2 * FOUR));
-    let own_routes = writer.reserve(all_routes - base);
+    let mut extras = Extras {
+        own_routes: reserve_own_routes(&mut writer, binding),
+        writer,
+        asked,
+        binding,
+        left: offered,
+    };
 
-    writer.write(code::MESSAGE_TYPE, iter::once(kind));
-    writer.write(
-        code::SERVER_IDENTIFIER,
-        binding.gateway.octets().into_iter(),
-    );
+    let writer = &mut extras.writer;
+    writer.write_array(code::MESSAGE_TYPE, [kind]);
+    writer.write_array(code::SERVER_IDENTIFIER, binding.gateway.octets());
     if with_times {
-        writer.write(
-            code::LEASE_TIME,
-            times::lease_time(binding).to_be_bytes().into_iter(),
-        );
+        writer.write_array(code::LEASE_TIME, times::lease_time(binding).to_be_bytes());
     }
     if let Some((t1, t2)) = renewal {
-        writer.write(code::RENEWAL_TIME, t1.to_be_bytes().into_iter());
-        writer.write(code::REBINDING_TIME, t2.to_be_bytes().into_iter());
+        writer.write_array(code::RENEWAL_TIME, t1.to_be_bytes());
+        writer.write_array(code::REBINDING_TIME, t2.to_be_bytes());
     }
-    writer.write(
-        code::SUBNET_MASK,
-        mask(asked, list, binding).octets().into_iter(),
-    );
-    if own_routes {
-        writer.write(code::CLASSLESS_ROUTE, route_option::value(binding));
-    } else {
-        writer.write(
-            code::CLASSLESS_ROUTE,
-            route_option::base_value(binding.gateway),
-        );
-    }
+    writer.write_array(code::SUBNET_MASK, mask(asked, binding).octets());
+    extras.write_routes(code::CLASSLESS_ROUTE);
+    let writer = &mut extras.writer;
     if with_router {
-        writer.write(code::ROUTER, binding.gateway.octets().into_iter());
+        writer.write_array(code::ROUTER, binding.gateway.octets());
+    }
+    if with_rapid_commit {
+        writer.write(code::RAPID_COMMIT, &[]);
     }
 
-    let mut extras = Extras {
-        writer: &mut writer,
-        binding,
-        own_routes,
-        tried: Codes::of(&NOT_RAW),
-    };
     extras.send_unasked();
-    match list {
-        Some(list) => list.bytes().for_each(|code| extras.send(code)),
-        None => WITHOUT_A_LIST
+    match asked.value(code::PARAMETER_REQUEST_LIST) {
+        Some(list) if !list.is_empty() => list.iter().for_each(|code| extras.send(*code)),
+        _ => WITHOUT_A_LIST
             .into_iter()
             .for_each(|code| extras.send(code)),
     }
     extras.send_unasked_last();
-    finish(writer, echo, asked)
+    finish(extras.writer, echo, asked)
 }
 
 /// Option 61, when there is one and room for it.
-fn reserve_echo<'a>(writer: &mut Writer, asked: Options<'a>) -> Option<Value<'a>> {
+fn reserve_echo<'a>(writer: &mut Writer, asked: &Options<'a>) -> Option<&'a [u8]> {
     client_identifier(asked).filter(|identifier| writer.reserve(encoded(identifier.len())))
 }
 
+/// The value of option 121 with the binding's own routes, when there are some and room for them beside the base ones.
+fn reserve_own_routes(
+    writer: &mut Writer,
+    binding: &Binding,
+) -> Option<Bytes<{ route_option::MOST }>> {
+    if binding.routes.is_empty() {
+        return None;
+    }
+    let value = route_option::value(binding);
+    let more = encoded(value.len()) - encoded(route_option::BASE);
+    writer.reserve(more).then_some(value)
+}
+
 /// Echoes options 61 (RFC 6842 §3) and 82, which is the last (RFC 3046 §2.2), and ends the options.
-fn finish(mut writer: Writer, echo: Option<Value>, asked: Options) -> Option<usize> {
+fn finish(mut writer: Writer, echo: Option<&[u8]>, asked: &Options) -> Option<usize> {
     if let Some(identifier) = echo {
-        writer.write(code::CLIENT_IDENTIFIER, identifier.bytes());
+        writer.write(code::CLIENT_IDENTIFIER, identifier);
     }
     if let Some(relay) = asked
         .value(code::RELAY_AGENT_INFORMATION)
-        .filter(|relay| relay.len() > 0)
+        .filter(|relay| !relay.is_empty())
     {
-        writer.offer(code::RELAY_AGENT_INFORMATION, relay.bytes());
+        writer.offer(code::RELAY_AGENT_INFORMATION, relay);
     }
     Some(writer.finish())
 }
 
 /// Option 1. iPXE before 2024-06 computes "on the link" as `(destination ^ 255.255.255.255) & ~mask == 0`, which holds for
 /// every destination when the mask has 32 bits; iPXE that asks for option 121 is newer than that.
-fn mask(asked: Options, list: Option<Value>, binding: &Binding) -> Ipv4Addr {
-    let ipxe = asked
+fn mask(asked: &Options, binding: &Binding) -> Ipv4Addr {
+    let is_ipxe = asked
         .value(code::USER_CLASS)
-        .is_some_and(|class| class.contains(*b"iPXE"))
+        .is_some_and(|class| class.windows(4).any(|text| text == b"iPXE"))
         || asked.value(code::IPXE).is_some();
-    let old =
-        ipxe && list.is_some_and(|list| list.bytes().all(|code| code != code::CLASSLESS_ROUTE));
-    if old && binding.netmask.is_broadcast() {
+    let has_list = asked
+        .value(code::PARAMETER_REQUEST_LIST)
+        .is_some_and(|list| !list.is_empty());
+    if is_ipxe
+        && has_list
+        && !asked.ask_for(code::CLASSLESS_ROUTE)
+        && binding.netmask.is_broadcast()
+    {
         OLD_IPXE_MASK
     } else {
         binding.netmask
     }
 }
 
-/// The options behind the mandatory ones: each code is tried once, and sent when it is configured and fits.
-struct Extras<'w, 'f, 'b> {
-    writer: &'w mut Writer<'f>,
+/// The options behind the mandatory ones: each is sent once, when it fits.
+struct Extras<'f, 'a, 'b> {
+    writer: Writer<'f>,
+    asked: &'b Options<'a>,
     binding: &'b Binding,
     /// Option 121 has more than its base routes, and so has option 249.
-    own_routes: bool,
-    tried: Codes,
+    own_routes: Option<Bytes<{ route_option::MOST }>>,
+    /// What the binding offers and was not tried yet.
+    left: Codes,
 }
 
 impl Extras<'_, '_, '_> {
@@ -237,7 +278,10 @@ impl Extras<'_, '_, '_> {
 
     /// What is sent to a client that did not ask for it, behind what it asked for.
     fn send_unasked_last(&mut self) {
-        if self.binding.boot_file.as_str().len() >= message::FILE {
+        if self.asked.value(code::CLIENT_FQDN).is_some() {
+            self.send(code::CLIENT_FQDN);
+        }
+        if self.binding.boot_file.as_bytes().len() >= message::FILE {
             self.send(code::BOOTFILE_NAME);
         }
         for option in raw_option::records(&self.binding.raw).filter(|option| option.always) {
@@ -246,48 +290,82 @@ impl Extras<'_, '_, '_> {
     }
 
     fn send(&mut self, code: u8) {
-        if !self.tried.insert(code) {
+        if !self.left.remove(code) {
             return;
         }
         let binding = self.binding;
         match code {
-            code::DOMAIN_NAME_SERVER => self.value(code, octets(&binding.dns)),
-            code::HOST_NAME => self.value(code, binding.hostname.as_str().bytes()),
-            code::DOMAIN_NAME => self.value(code, binding.domain.as_str().bytes()),
+            code::DOMAIN_NAME_SERVER => self.value(code, &octets(&binding.dns)),
+            code::HOST_NAME => self.value(code, binding.hostname.as_bytes()),
+            code::DOMAIN_NAME => self.value(code, binding.domain.as_bytes()),
             code::INTERFACE_MTU if binding.mtu != USUAL_MTU => {
-                self.value(code, binding.mtu.to_be_bytes().into_iter())
+                self.value(code, &binding.mtu.to_be_bytes())
             }
-            code::NTP_SERVERS => self.value(code, octets(&binding.ntp)),
-            code::TFTP_SERVER_NAME => self.value(code, binding.server_name.as_str().bytes()),
-            code::BOOTFILE_NAME => self.value(code, binding.boot_file.as_str().bytes()),
-            code::DOMAIN_SEARCH => self.value(code, search_option::value(binding.search.as_str())),
-            code::TFTP_SERVER_ADDRESS => self.value(code, octets(&binding.tftp_servers)),
-            code::MICROSOFT_ROUTE if self.own_routes => {
-                self.value(code, route_option::value(binding))
+            code::NTP_SERVERS => self.value(code, &octets(&binding.ntp)),
+            code::TFTP_SERVER_NAME => self.value(code, binding.server_name.as_bytes()),
+            code::BOOTFILE_NAME => self.value(code, binding.boot_file.as_bytes()),
+            code::CLIENT_FQDN => {
+                let asked = self.asked.value(code).unwrap_or_default();
+                if let Some(name) = fqdn_option::value(binding, asked) {
+                    self.writer.offer(code, &name);
+                }
             }
-            code::MICROSOFT_ROUTE => self.value(code, route_option::base_value(binding.gateway)),
+            code::IPV6_ONLY_PREFERRED if binding.ipv6_only_wait != 0 => {
+                self.value(code, &binding.ipv6_only_wait.to_be_bytes())
+            }
+            code::DOMAIN_SEARCH => self.value(code, &search_option::value(binding.search.as_str())),
+            code::TFTP_SERVER_ADDRESS => self.value(code, &octets(&binding.tftp_servers)),
+            code::MICROSOFT_ROUTE => {
+                let length = self
+                    .own_routes
+                    .as_ref()
+                    .map_or(route_option::BASE, |own| own.len());
+                if self.writer.reserve(encoded(length)) {
+                    self.write_routes(code);
+                }
+            }
             _ => self.raw(code),
         }
     }
 
-    /// A value of the binding; when it has none, the one that the operator wrote, if any.
-    fn value(&mut self, code: u8, value: impl Iterator<Item = u8> + Clone) {
-        if value.clone().next().is_some() {
-            self.writer.offer(code, value);
-        } else {
-            self.raw(code);
+    /// The routes of this reply; each place for them was reserved.
+    fn write_routes(&mut self, code: u8) {
+        match &self.own_routes {
+            Some(routes) => self.writer.write(code, routes),
+            None => self
+                .writer
+                .write(code, &route_option::base(self.binding.gateway)),
         }
     }
 
+    /// A value of the binding; when it has none, the one that the operator wrote, if any.
+    fn value(&mut self, code: u8, value: &[u8]) {
+        if value.is_empty() {
+            self.raw(code);
+        } else {
+            self.writer.offer(code, value);
+        }
+    }
+
+    /// All records of one code, which are the fragments of one value, or none.
     fn raw(&mut self, code: u8) {
-        if let Some(option) =
-            raw_option::records(&self.binding.raw).find(|option| option.code == code)
-        {
-            self.writer.offer(code, option.value.iter().copied());
+        let records = raw_option::records(&self.binding.raw).filter(|option| option.code == code);
+        let length = records
+            .clone()
+            .map(|option| encoded(option.value.len()))
+            .sum();
+        if length > 0 && self.writer.reserve(length) {
+            records.for_each(|option| self.writer.write(code, option.value));
         }
     }
 }
 
-fn octets(addresses: &[Ipv4Addr]) -> impl Iterator<Item = u8> + Clone {
-    addresses.iter().flat_map(Ipv4Addr::octets)
+/// Addresses as the bytes of an option.
+fn octets<const N: usize>(addresses: &List<Ipv4Addr, N>) -> Bytes<32> {
+    let mut bytes = List::new(0);
+    for address in addresses.iter() {
+        // No list of a binding has more than eight.
+        let _ = bytes.extend_from_slice(&address.octets());
+    }
+    bytes
 }

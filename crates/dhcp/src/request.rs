@@ -3,7 +3,7 @@
 use crate::code;
 use crate::frame::Datagram;
 use crate::message::Message;
-use crate::options::{Options, Value};
+use crate::options::Options;
 use slash32_binding::{Ipv4Addr, MacAddr, Reason};
 
 /// The message types that a client sends to a server (RFC 2132 §9.6).
@@ -44,6 +44,10 @@ pub(crate) struct Request {
     pub(crate) requested_address: Option<Ipv4Addr>,
     /// Option 54.
     pub(crate) server_identifier: Option<Ipv4Addr>,
+    /// Option 80, which is empty (RFC 4039 §4): the client takes an ACK at once.
+    pub(crate) rapid_commit: bool,
+    /// The parameter request list has option 108 (RFC 8925 §3.2): the client can do without IPv4.
+    pub(crate) ipv6_only: bool,
     /// IP source.
     pub(crate) source: Ipv4Addr,
     /// IP destination.
@@ -56,11 +60,10 @@ impl Request {
     pub(crate) fn read(
         datagram: &Datagram,
         message: &Message,
-        options: Options,
+        options: &Options,
     ) -> Result<Self, Reason> {
         let message_type = options
-            .value(code::MESSAGE_TYPE)
-            .and_then(Value::array)
+            .array(code::MESSAGE_TYPE)
             .and_then(|[code]| MessageType::from_code(code))
             .ok_or(Reason::BadMessageType)?;
         if message.chaddr() == MacAddr::ZERO && client_identifier(options).is_none() {
@@ -73,6 +76,8 @@ impl Request {
             giaddr: message.giaddr(),
             requested_address: address(options, code::REQUESTED_ADDRESS)?,
             server_identifier: address(options, code::SERVER_IDENTIFIER)?,
+            rapid_commit: options.value(code::RAPID_COMMIT) == Some(&[]),
+            ipv6_only: options.ask_for(code::IPV6_ONLY_PREFERRED),
             source: datagram.source,
             destination: datagram.destination,
         })
@@ -80,19 +85,17 @@ impl Request {
 }
 
 /// Option 61, unless it is empty.
-pub(crate) fn client_identifier(options: Options) -> Option<Value> {
+pub(crate) fn client_identifier<'a>(options: &Options<'a>) -> Option<&'a [u8]> {
     options
         .value(code::CLIENT_IDENTIFIER)
-        .filter(|value| value.len() > 0)
+        .filter(|value| !value.is_empty())
 }
 
 /// An option that is one address.
-fn address(options: Options, code: u8) -> Result<Option<Ipv4Addr>, Reason> {
-    match options.value(code) {
-        None => Ok(None),
-        Some(value) => match value.array::<4>() {
-            Some(octets) => Ok(Some(octets.into())),
-            None => Err(Reason::MalformedOptions),
-        },
+fn address(options: &Options, code: u8) -> Result<Option<Ipv4Addr>, Reason> {
+    match (options.value(code), options.array::<4>(code)) {
+        (None, _) => Ok(None),
+        (_, Some(octets)) => Ok(Some(octets.into())),
+        (Some(_), None) => Err(Reason::MalformedOptions),
     }
 }

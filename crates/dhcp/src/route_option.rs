@@ -1,44 +1,47 @@
 //! Option 121, Classless Static Route (RFC 3442).
 
-use slash32_binding::{Binding, Ipv4Addr, Prefix, Route};
+use slash32_binding::{Binding, Bytes, Ipv4Addr, List, Route};
 
-/// The two routes that every client gets, in the order that dhclient, klibc and cloud-init insist on: the gateway is on
-/// the link, and everything else is behind it.
-pub(crate) fn base(gateway: Ipv4Addr) -> [Route; 2] {
-    [
-        Route {
-            to: Prefix::host(gateway),
-            via: Ipv4Addr::UNSPECIFIED,
-        },
-        Route {
-            to: Prefix::DEFAULT,
-            via: gateway,
-        },
-    ]
+/// The bytes that one route takes at most.
+const LONGEST: usize = 9;
+/// Bytes of the value of the option for [`base`] alone.
+pub(crate) const BASE: usize = 14;
+/// The most bytes of a value: [`base`] and all routes that a binding holds.
+pub(crate) const MOST: usize = BASE + 16 * LONGEST;
+
+/// The value with the two routes that every client gets, in the order that dhclient, klibc and cloud-init insist on: the
+/// gateway is on the link, and everything else is behind it.
+pub(crate) fn base(gateway: Ipv4Addr) -> [u8; BASE] {
+    let [a, b, c, d] = gateway.octets();
+    [32, a, b, c, d, 0, 0, 0, 0, 0, a, b, c, d]
 }
 
-/// The value of the option for [`base`] alone.
-pub(crate) fn base_value(gateway: Ipv4Addr) -> impl Iterator<Item = u8> + Clone {
-    base(gateway).into_iter().flat_map(encode)
-}
-
-/// The value of the option for [`base`] and then the binding's own routes.
-pub(crate) fn value(binding: &Binding) -> impl Iterator<Item = u8> + Clone {
-    base_value(binding.gateway).chain(binding.routes.iter().copied().flat_map(encode))
+/// The value with [`base`] and then the binding's own routes.
+pub(crate) fn value(binding: &Binding) -> Bytes<MOST> {
+    let mut value = List::new(0);
+    // Each fits: no more routes than that are bound.
+    let _ = value.extend_from_slice(&base(binding.gateway));
+    for route in binding.routes.iter() {
+        let _ = value.extend_from_slice(&encode(*route));
+    }
+    value
 }
 
 /// One route: the prefix length, as many bytes of the prefix as have bits in it, the router.
-fn encode(route: Route) -> impl Iterator<Item = u8> + Clone {
+fn encode(route: Route) -> Bytes<LONGEST> {
     let significant = usize::from(route.to.length()).div_ceil(8);
-    let prefix = route.to.address().octets().into_iter().take(significant);
-    core::iter::once(route.to.length())
-        .chain(prefix)
-        .chain(route.via.octets())
+    let prefix = route.to.address().octets();
+    let mut bytes = List::new(0);
+    let _ = bytes.push(route.to.length());
+    let _ = bytes.extend_from_slice(prefix.get(..significant).unwrap_or(&prefix));
+    let _ = bytes.extend_from_slice(&route.via.octets());
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slash32_binding::Prefix;
     use std::vec::Vec;
 
     #[test]
@@ -61,24 +64,23 @@ mod tests {
                 via: Ipv4Addr::new(1, 2, 3, 4),
             };
             let expected: Vec<u8> = expected.iter().copied().chain([1, 2, 3, 4]).collect();
-            assert_eq!(encode(route).collect::<Vec<_>>(), expected, "{prefix}");
+            assert_eq!(encode(route)[..], expected, "{prefix}");
         }
     }
 
     #[test]
     fn item_73_the_gateway_is_on_the_link_before_the_default_route_goes_through_it() {
-        let value: Vec<u8> = base_value(Ipv4Addr::new(169, 254, 0, 1)).collect();
+        let value = base(Ipv4Addr::new(169, 254, 0, 1));
         assert_eq!(value, [32, 169, 254, 0, 1, 0, 0, 0, 0, 0, 169, 254, 0, 1]);
     }
 
     #[test]
     fn item_75_host_bits_are_not_sent() {
         let to = Prefix::new(Ipv4Addr::new(129, 210, 177, 132), 25).unwrap();
-        let value: Vec<u8> = encode(Route {
+        let value = encode(Route {
             to,
             via: Ipv4Addr::UNSPECIFIED,
-        })
-        .collect();
-        assert_eq!(value, [25, 129, 210, 177, 128, 0, 0, 0, 0]);
+        });
+        assert_eq!(value[..], [25, 129, 210, 177, 128, 0, 0, 0, 0]);
     }
 }

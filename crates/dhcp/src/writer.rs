@@ -47,26 +47,38 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes an option whose bytes were reserved.
-    pub(crate) fn write(&mut self, code: u8, value: impl Iterator<Item = u8> + Clone) {
-        let mut left = value.clone().count();
-        let mut value = value;
+    pub(crate) fn write(&mut self, code: u8, value: &[u8]) {
+        let mut rest = value;
         loop {
-            let length = left.min(LONGEST);
-            self.byte(code);
-            self.byte(length as u8);
-            for byte in value.by_ref().take(length) {
-                self.byte(byte);
-            }
-            left -= length;
-            if left == 0 {
+            let (record, behind) = rest.split_at(rest.len().min(LONGEST));
+            self.bytes(&[code, record.len() as u8]);
+            self.bytes(record);
+            rest = behind;
+            if rest.is_empty() {
                 break;
             }
         }
     }
 
+    /// The same for a value of a fixed length, at most 255 bytes.
+    pub(crate) fn write_array<const N: usize>(&mut self, code: u8, value: [u8; N]) {
+        const { assert!(N <= LONGEST) };
+        let place = self.field.get_mut(self.length..self.length + 2 + N);
+        debug_assert!(
+            place.is_some(),
+            "an option was written that was not reserved"
+        );
+        if let Some([place_of_code, place_of_length, place @ ..]) = place {
+            *place_of_code = code;
+            *place_of_length = N as u8;
+            place.copy_from_slice(&value);
+            self.length += 2 + N;
+        }
+    }
+
     /// Writes an option when there is room for all of it; false when it is left out.
-    pub(crate) fn offer(&mut self, code: u8, value: impl Iterator<Item = u8> + Clone) -> bool {
-        let fits = self.reserve(encoded(value.clone().count()));
+    pub(crate) fn offer(&mut self, code: u8, value: &[u8]) -> bool {
+        let fits = self.reserve(encoded(value.len()));
         if fits {
             self.write(code, value);
         }
@@ -75,18 +87,19 @@ impl<'a> Writer<'a> {
 
     /// Writes END. Returns the length of all that was written.
     pub(crate) fn finish(mut self) -> usize {
-        self.byte(code::END);
+        self.bytes(&[code::END]);
         self.length
     }
 
-    fn byte(&mut self, byte: u8) {
+    fn bytes(&mut self, bytes: &[u8]) {
+        let place = self.field.get_mut(self.length..self.length + bytes.len());
         debug_assert!(
-            self.length < self.field.len(),
+            place.is_some(),
             "an option was written that was not reserved"
         );
-        if let Some(place) = self.field.get_mut(self.length) {
-            *place = byte;
-            self.length += 1;
+        if let Some(place) = place {
+            place.copy_from_slice(bytes);
+            self.length += bytes.len();
         }
     }
 }
@@ -96,8 +109,8 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    fn bytes(length: usize) -> impl Iterator<Item = u8> + Clone {
-        (0..length).map(|i| i as u8)
+    fn bytes(length: usize) -> Vec<u8> {
+        (0..length).map(|i| i as u8).collect()
     }
 
     #[test]
@@ -112,12 +125,12 @@ mod tests {
         ] {
             let mut field = [0xaa; 1500];
             let mut writer = Writer::new(&mut field).unwrap();
-            assert!(writer.offer(119, bytes(length)));
+            assert!(writer.offer(119, &bytes(length)));
             let end = writer.finish();
             assert_eq!(end, encoded(length) + 1);
 
             let mut expected = Vec::new();
-            let mut value = bytes(length);
+            let mut value = bytes(length).into_iter();
             for &record in records {
                 expected.extend([119, record]);
                 expected.extend(value.by_ref().take(usize::from(record)));
@@ -136,7 +149,7 @@ mod tests {
         for room in 0..20 {
             let mut field = [0xaa; 20];
             let mut writer = Writer::new(&mut field[..room + 1]).unwrap();
-            let fits = writer.offer(12, bytes(8));
+            let fits = writer.offer(12, &bytes(8));
             let end = writer.finish();
             assert_eq!(fits, room >= 10);
             assert_eq!(end, if fits { 11 } else { 1 });
@@ -149,9 +162,9 @@ mod tests {
         let mut field = [0; 10];
         let mut writer = Writer::new(&mut field).unwrap();
         assert!(writer.reserve(6));
-        assert!(!writer.offer(12, bytes(2)));
-        assert!(writer.offer(12, bytes(1)));
-        writer.write(54, bytes(4));
+        assert!(!writer.offer(12, &bytes(2)));
+        assert!(writer.offer(12, &bytes(1)));
+        writer.write(54, &bytes(4));
         assert_eq!(writer.finish(), 10);
     }
 

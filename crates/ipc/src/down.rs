@@ -97,6 +97,8 @@ fn write_binding(w: &mut Writer<'_>, b: &Binding) {
     w.u32(b.lease_time);
     w.option(b.renewal_time, Writer::u32);
     w.option(b.rebinding_time, Writer::u32);
+    w.flag(b.rapid_commit);
+    w.u32(b.ipv6_only_wait);
     w.u32(b.fuzz_seed);
     w.flag(b.routers == Routers::Rfc3442);
     w.list(&b.routes, |w, route| {
@@ -132,6 +134,8 @@ fn read_binding(r: &mut Reader<'_>) -> Result<Binding, Malformed> {
         lease_time: r.u32()?,
         renewal_time: r.option(Reader::u32)?,
         rebinding_time: r.option(Reader::u32)?,
+        rapid_commit: r.flag()?,
+        ipv6_only_wait: r.u32()?,
         fuzz_seed: r.u32()?,
         routers: if r.flag()? {
             Routers::Rfc3442

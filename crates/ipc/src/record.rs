@@ -71,7 +71,7 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn text<const N: usize>(&mut self, value: &Text<N>) {
-        self.list(value.as_str().as_bytes(), Self::u8);
+        self.list(value.as_bytes(), Self::u8);
     }
 
     pub(crate) fn finish(self) -> usize {

@@ -17,6 +17,8 @@ fn full_binding() -> Binding {
     b.chaddr = Some(MacAddr([0x52, 0x54, 0, 0, 0, 0x13]));
     b.renewal_time = Some(30);
     b.rebinding_time = Some(50);
+    b.rapid_commit = true;
+    b.ipv6_only_wait = 1800;
     b.fuzz_seed = 0xdead_beef;
     b.routers = Routers::Rfc3442;
     b.mtu = 1400;
@@ -58,6 +60,8 @@ fn fill_overlays(b: &mut Binding) {
         Setting::Ntp(b.ntp),
         Setting::TftpServers(b.tftp_servers),
         Setting::Mtu(9000),
+        Setting::RapidCommit(true),
+        Setting::Ipv6OnlyWait(300),
         Setting::Hostname(Text::new("h").unwrap()),
         Setting::Domain(Text::new("d").unwrap()),
         Setting::Search(Text::new("s").unwrap()),

@@ -59,6 +59,10 @@ fn guests(classes: &[ClassDraft], errors: &mut Errors) {
             let message = "is not for what a guest says of itself: the host must know when a lease ends; [options], a [[network]] or a class that matches link, vm, uuid, mac, network or tag would be right";
             errors.add(origin, format!("class.options.{key}"), message);
         }
+        for (key, origin) in decisions(&class.options) {
+            let message = "is not for what a guest says of itself: how it is answered is decided before that is looked at; [options], a [[network]] or a class that matches link, vm, uuid, mac, network or tag would be right";
+            errors.add(origin, format!("class.options.{key}"), message);
+        }
         let own = overlay::largest(&matching.guest, &class.options);
         if own == 0 {
             let message = format!(
@@ -87,6 +91,18 @@ fn times(options: &Options) -> impl Iterator<Item = (&'static str, &Origin)> {
     times
         .into_iter()
         .filter_map(|(key, set)| Some((key, &set.as_ref()?.origin)))
+}
+
+/// The keys on which the kind of an answer depends.
+fn decisions(options: &Options) -> impl Iterator<Item = (&'static str, &Origin)> {
+    let rapid_commit = options.rapid_commit.as_ref().map(|set| &set.origin);
+    let ipv6_only = options.ipv6_only_preferred.as_ref().map(|set| &set.origin);
+    let keys = [
+        ("rapid-commit", rapid_commit),
+        ("ipv6-only-preferred", ipv6_only),
+    ];
+    keys.into_iter()
+        .filter_map(|(key, origin)| Some((key, origin?)))
 }
 
 /// What is wrong with a name in a key `class`.

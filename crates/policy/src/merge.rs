@@ -96,15 +96,15 @@ pub(crate) fn merged_raw<'c>(scopes: &[&'c Options]) -> Vec<&'c RawOption> {
 
 /// As [`Binding::raw`] holds them.
 pub(crate) fn raw_list<'c>(options: impl IntoIterator<Item = &'c RawOption>) -> Bytes<512> {
-    list(0, options.into_iter().flat_map(raw_record))
+    list(0, options.into_iter().flat_map(raw_records))
 }
 
-/// A record of [`Binding::raw`].
-fn raw_record(option: &RawOption) -> impl Iterator<Item = u8> {
-    let length = option.bytes.len().min(255) as u8;
-    [option.code, u8::from(option.always), length]
-        .into_iter()
-        .chain(option.bytes.iter().copied().take(255))
+/// The records of [`Binding::raw`] that make up one option.
+fn raw_records(option: &RawOption) -> impl Iterator<Item = u8> {
+    let head = |piece: &[u8]| [option.code, u8::from(option.always), piece.len() as u8];
+    option
+        .pieces()
+        .flat_map(move |piece| head(piece).into_iter().chain(piece.iter().copied()))
 }
 
 /// T1 and T2 of a lease. When one of the two is set, the other follows in the proportions of RFC 2131 §4.4.5, so that they

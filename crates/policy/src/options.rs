@@ -51,7 +51,7 @@ pub struct RawOption {
     pub code: u8,
     /// Sent to a client that did not ask for it, too.
     pub always: bool,
-    /// What the option holds, at most 255 bytes.
+    /// What the option holds; more than 255 bytes are sent in pieces (RFC 3396).
     pub bytes: Vec<u8>,
 }
 
@@ -92,6 +92,10 @@ pub struct Options {
     pub server_name: Option<Located<Text<63>>>,
     /// `boot-file`, `file` or option 67.
     pub boot_file: Option<Located<Text<253>>>,
+    /// `rapid-commit`: whether option 80 of a DISCOVER is honoured.
+    pub rapid_commit: Option<Located<bool>>,
+    /// `ipv6-only-preferred`, option 108, in seconds, [`LEAST_IPV6_ONLY_WAIT`] or more; 0 is off.
+    pub ipv6_only_preferred: Option<Located<u32>>,
     /// `raw`. Unlike the others these are merged code by code, as each is an option of its own.
     pub raw: Option<Located<Vec<RawOption>>>,
     /// Some of these keys was wrong, so what they say together cannot be judged.
@@ -104,7 +108,10 @@ pub const MOST_ROUTES: usize = 16;
 pub const MOST_SERVERS: usize = 8;
 /// The most `tftp-servers`: what [`slash32_binding::Binding::tftp_servers`] holds.
 pub const MOST_TFTP_SERVERS: usize = 4;
-/// The most bytes that all `raw` options of a binding take, with three for each one's code, flags and length.
+/// The least of `ipv6-only-preferred`, in seconds: MIN_V6ONLY_WAIT of RFC 8925 §3.4.
+pub(crate) const LEAST_IPV6_ONLY_WAIT: u32 = 300;
+/// The most bytes that all `raw` options of a binding take, with three for the code, flags and length of each, or of each of
+/// its pieces.
 pub const MOST_RAW_BYTES: usize = 512;
 
 impl Options {
@@ -159,6 +166,14 @@ impl Options {
                 s.read("server-name", errors, printable),
             );
             set(&mut self.boot_file, s.read("boot-file", errors, printable));
+            set(
+                &mut self.rapid_commit,
+                s.read("rapid-commit", errors, |item, errors| item.boolean(errors)),
+            );
+            set(
+                &mut self.ipv6_only_preferred,
+                s.read("ipv6-only-preferred", errors, ipv6_only_preferred),
+            );
             set(&mut self.raw, s.read("raw", errors, raw));
             section.finish(errors);
         }
@@ -171,6 +186,9 @@ fn set<T>(place: &mut Option<Located<T>>, value: Option<Located<T>>) {
         *place = value;
     }
 }
+
+/// The longest value of one record of an option, in bytes.
+const LONGEST_PIECE: usize = 255;
 
 const DURATION: &str = "seconds as a number, or a text such as \"24h\"";
 
@@ -186,6 +204,19 @@ fn lease_time(item: &Item<'_>, errors: &mut Errors) -> Option<u32> {
         return Some(u32::MAX);
     }
     duration(item, errors)
+}
+
+fn ipv6_only_preferred(item: &Item<'_>, errors: &mut Errors) -> Option<u32> {
+    if item.is_text() && item.text("", errors) == Some("off") {
+        return Some(0);
+    }
+    let seconds = duration(item, errors)?;
+    if seconds < LEAST_IPV6_ONLY_WAIT {
+        let message =
+            "is less than any client takes (RFC 8925 §3.4); 5m or more, or \"off\", would be right";
+        return item.wrong(message, errors);
+    }
+    Some(seconds)
 }
 
 fn netmask(item: &Item<'_>, errors: &mut Errors) -> Option<Ipv4Addr> {
@@ -340,7 +371,13 @@ pub(crate) fn too_many_raw_bytes(size: usize) -> String {
 impl RawOption {
     /// What it takes of [`MOST_RAW_BYTES`].
     pub(crate) fn size(&self) -> usize {
-        3 + self.bytes.len()
+        self.pieces().map(|piece| 3 + piece.len()).sum()
+    }
+
+    /// The bytes in pieces of at most 255 (RFC 3396 §6); one piece when there are none.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let none = self.bytes.is_empty().then_some(&[][..]);
+        self.bytes.chunks(LONGEST_PIECE).chain(none)
     }
 }
 
@@ -353,23 +390,30 @@ fn raw_option(item: &Item<'_>, errors: &mut Errors) -> Option<RawOption> {
             None => Some(code),
         }
     });
-    let bytes = section.require("hex", "hex = \"0a0b\"", errors, |item, errors| {
-        let bytes = item.parsed("a text such as \"0a0b\"", errors, value::hex)?;
-        if bytes.len() > 255 {
-            return item.wrong(
-                format!("is {} bytes long; at most 255 would be right", bytes.len()),
-                errors,
-            );
-        }
-        Some(bytes)
-    });
+    let bytes = raw_value(&mut section, errors);
     let always = section.item("always").map(|item| item.boolean(errors));
     section.finish(errors);
     Some(RawOption {
         code: code?.value,
-        bytes: bytes?.value,
+        bytes: bytes?,
         always: always.unwrap_or(Some(false))?,
     })
+}
+
+/// What the option holds: `hex`, or `text` for what is text.
+fn raw_value(section: &mut Section<'_>, errors: &mut Errors) -> Option<Vec<u8>> {
+    let Some(text) = section.item("text") else {
+        let right = "hex = \"0a0b\" (or text = \"...\")";
+        let hex = section.require("hex", right, errors, |item, errors| {
+            item.parsed("a text such as \"0a0b\"", errors, value::hex)
+        });
+        return Some(hex?.value);
+    };
+    if let Some(hex) = section.item("hex") {
+        return hex.wrong("stands beside text; one of the two would be right", errors);
+    }
+    let bytes = text.text("a text in quotes", errors)?.as_bytes().to_vec();
+    Some(bytes)
 }
 
 fn at_most<'d>(

@@ -14,6 +14,10 @@ pub(crate) fn owned(code: u8) -> Option<String> {
         58 => "t1",
         59 => "t2",
         66 => "server-name",
+        80 => "rapid-commit",
+        // Client FQDN is made of both, for a client that sends one.
+        81 => "hostname",
+        108 => "ipv6-only-preferred",
         67 => "boot-file",
         119 => "search",
         150 => "tftp-servers",
@@ -37,7 +41,6 @@ fn protocol(code: u8) -> Option<&'static str> {
         56 => "Message",
         57 => "Maximum DHCP Message Size",
         61 => "Client Identifier",
-        80 => "Rapid Commit",
         82 => "Relay Agent Information",
         90 => "Authentication",
         118 => "Subnet Selection",
@@ -53,7 +56,7 @@ mod tests {
     fn what_slash32_makes_itself_cannot_be_raw() {
         let ours = [
             1, 3, 6, 12, 15, 26, 33, 42, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 61, 66, 67, 80,
-            82, 90, 118, 119, 121, 150, 249,
+            81, 82, 90, 108, 118, 119, 121, 150, 249,
         ];
         for code in 1..=254 {
             assert_eq!(owned(code).is_some(), ours.contains(&code), "{code}");

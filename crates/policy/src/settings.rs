@@ -1,6 +1,6 @@
 //! The keys of `options` that each feed one field of a [`slash32_binding::Binding`]: all but the three times, which are
 //! judged together, and `raw`, which is merged code by code.
-use crate::{Host, Mtu, Options, Origin};
+use crate::{Host, Mtu, Options, Origin, value};
 use slash32_binding::{Ipv4Addr, List, Prefix, Route, Routers, Setting};
 
 /// What a value may refer to: `"gateway"` and `"auto"`.
@@ -75,6 +75,16 @@ pub(crate) fn each_setting<'o>(
     if let Some(set) = &options.boot_file {
         f("boot-file", &set.origin, Setting::BootFile(set.value));
     }
+    if let Some(set) = &options.rapid_commit {
+        f("rapid-commit", &set.origin, Setting::RapidCommit(set.value));
+    }
+    if let Some(set) = &options.ipv6_only_preferred {
+        f(
+            "ipv6-only-preferred",
+            &set.origin,
+            Setting::Ipv6OnlyWait(set.value),
+        );
+    }
 }
 
 /// The value as people read it.
@@ -98,6 +108,9 @@ pub(crate) fn show(setting: &Setting) -> String {
         Setting::Hostname(text) | Setting::ServerName(text) => text.as_str().to_owned(),
         Setting::Domain(text) | Setting::BootFile(text) => text.as_str().to_owned(),
         Setting::Search(text) => text.as_str().to_owned(),
+        Setting::RapidCommit(on) => on.to_string(),
+        Setting::Ipv6OnlyWait(0) => "off".to_owned(),
+        Setting::Ipv6OnlyWait(seconds) => value::show_duration(*seconds),
         Setting::Raw(bytes) => hex(bytes),
     }
 }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 const SETUPS: [[u8; setup::LENGTH]; 3] = [
     [0; setup::LENGTH],
     [
-        0x48, 1, 0, 0, 16, 0x48, 0xff, 5, 63, 200, 5, 120, 0, 0xff, 0x24, 224,
+        0x48, 0x31, 0, 0, 16, 0x48, 0xff, 5, 63, 200, 5, 120, 0, 0xff, 0x24, 224,
     ],
     [0x05, 1, 0, 0, 2, 0x11, 0, 0, 0, 0, 0, 0, 61, 0, 0, 0],
 ];
@@ -36,7 +36,7 @@ fn main() {
         write("options", &name, &input);
     }
     for (name, message) in messages() {
-        let input = [&SETUPS[1][..1], &[2], &SETUPS[1][2..], &message].concat();
+        let input = [&SETUPS[1][..1], &[0x12], &SETUPS[1][2..], &message].concat();
         write("handle", name, &input);
         let input = [&[0, 3, 0, 0][..], &message[240..]].concat();
         write("options", name, &input);
@@ -115,6 +115,10 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         ("release", message(7, true, &us)),
         ("decline", message(4, false, &[&us[..], &wanted].concat())),
         ("in-pieces", message(3, false, &pieces.concat())),
+        (
+            "at-once",
+            message(1, false, b"\x50\x00\x51\x07\x04\0\0\x03foo\x37\x03\x6c\x77\x0f"),
+        ),
         (
             "network-boot",
             message(

@@ -12,6 +12,8 @@ pub enum Kind {
     Offer,
     /// DHCPACK of a REQUEST
     Ack,
+    /// DHCPACK of a DISCOVER, with option 80 (RFC 4039)
+    RapidAck,
     /// DHCPACK of an INFORM: without an address and times (RFC 2131 §4.3.5)
     AckInform,
     /// DHCPNAK
@@ -65,7 +67,16 @@ impl<'a> Expected<'a> {
         let ours = Some(binding.address);
         let to_another = server.is_some_and(|server| server != binding.gateway);
         let kind = match asked.get(53)? {
-            [1] if server.is_none() => Kind::Offer,
+            [1] if server.is_none() => {
+                // RFC 8925 §3.3: who may be about to do without IPv4 is not committed to an address.
+                let list = asked.get(55).unwrap_or_default();
+                let without = binding.ipv6_only_wait != 0 && list.contains(&108);
+                if binding.rapid_commit && asked.get(80) == Some(&[]) && !without {
+                    Kind::RapidAck
+                } else {
+                    Kind::Offer
+                }
+            }
             _ if to_another => return None,
             [3] => {
                 let claimed = match (server, ciaddr) {
@@ -88,7 +99,7 @@ impl<'a> Expected<'a> {
         let has_address = match kind {
             Kind::Ack => ciaddr == ours,
             Kind::AckInform => true,
-            Kind::Offer | Kind::Nak => false,
+            Kind::Offer | Kind::RapidAck | Kind::Nak => false,
         };
         let flag = message.bytes[10] & 0x80 != 0;
         let broadcast = kind == Kind::Nak || chaddr == MacAddr::ZERO || (flag && !has_address);

@@ -31,7 +31,9 @@ fn serve(binding: &Binding) {
     // DISCOVER: claims to be everything that an overlay can ask for, and asks for everything that has a field.
     let options = [
         &b"\x35\x01\x01\x3c\x09PXEClient\x4d\x04iPXE\x5d\x02\0\x07\x39\x02\x05\xdc"[..],
-        &[55, 12, 1, 3, 6, 12, 15, 26, 42, 66, 67, 119, 121, 150, 255],
+        &[
+            80, 0, 81, 3, 4, 0, 0, 55, 13, 1, 3, 6, 12, 15, 26, 42, 66, 67, 108, 119, 121, 150, 255,
+        ],
     ];
     let client = binding.chaddr.unwrap_or(CLIENT);
     let frame = broadcast(&request(client, &options.concat()), client);

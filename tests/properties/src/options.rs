@@ -7,7 +7,7 @@ use slash32_dhcp::MAX_FRAME;
 
 /// The first bytes of a [`Setup`] whose binding has a value for every option.
 const RICH: [u8; setup::LENGTH] = [
-    0x40, 0, 0, 0, 3, 0x22, 0x12, 2, 9, 20, 0x23, 0x28, 0, 0, 0x12, 224,
+    0x40, 0x10, 0, 0, 3, 0x22, 0x12, 2, 9, 20, 0x23, 0x28, 0, 0, 0x12, 224,
 ];
 
 /// See the table of the crate. The bytes: message type; flags (1 is unicast, 2 is with ciaddr, 4 is the broadcast flag);

@@ -86,12 +86,14 @@ impl Reply {
 
         let (kind, yiaddr) = match expected.kind {
             Kind::Offer => (2, binding.address),
-            Kind::Ack => (5, binding.address),
+            Kind::Ack | Kind::RapidAck => (5, binding.address),
             Kind::AckInform => (5, Ipv4Addr::UNSPECIFIED),
             Kind::Nak => (6, Ipv4Addr::UNSPECIFIED),
         };
         assert_eq!(self.message[16..20], yiaddr.octets(), "yiaddr");
         assert_eq!(self.option(53), Some(vec![kind]));
+        let rapid = expected.kind == Kind::RapidAck;
+        assert_eq!(self.option(80), rapid.then(Vec::new));
         assert_eq!(self.option(54), Some(binding.gateway.octets().to_vec()));
         let is_ours = expected.message.address(12) == binding.address;
         let ciaddr = match expected.kind {
@@ -151,9 +153,10 @@ impl Reply {
             let echo = self.option(code);
             assert!(echo.is_none() || echo.as_deref() == said(code), "{code}");
         }
-        // 53, 54, 51, 1, 121, 3 and END; 53, 54 and END.
+        // 53, 54, 51, 1, 121, 3 and END; the same with 80; 53, 54 and END.
         let mandatory = match expected.kind {
             Kind::Offer | Kind::Ack | Kind::AckInform => 3 + 6 + 6 + 6 + 16 + 6 + 1,
+            Kind::RapidAck => 3 + 6 + 6 + 6 + 16 + 6 + 2 + 1,
             Kind::Nak => 3 + 6 + 1,
         };
         if let Some(identifier) = said(61) {

@@ -87,6 +87,8 @@ impl Setup {
         if flag(6) {
             binding.next_server = Ipv4Addr::new(192, 0, 2, 10);
         }
+        binding.rapid_commit = form & 0x10 != 0;
+        binding.ipv6_only_wait = if form & 0x20 != 0 { 1800 } else { 0 };
         if flag(7) {
             (binding.renewal_time, binding.rebinding_time) = (Some(60), Some(u32::from(lease)));
         }

@@ -177,9 +177,9 @@ impl Asked {
     /// `None` when an option runs past the end of its field.
     pub fn read(message: &[u8]) -> Option<Self> {
         let mut asked = Self::default();
-        asked.field(message.get(HEADER..)?)?;
+        let overloads = asked.field(message.get(HEADER..)?)?;
         let overload = match asked.get(52) {
-            Some(&[value @ 1..=3]) => value,
+            Some(&[value @ 1..=3]) if overloads == 1 => value,
             _ => 0,
         };
         if overload & 1 != 0 {
@@ -191,8 +191,10 @@ impl Asked {
         Some(asked)
     }
 
-    fn field(&mut self, field: &[u8]) -> Option<()> {
+    /// Takes the options of one field; tells how many records of option 52 it has, which is never in pieces.
+    fn field(&mut self, field: &[u8]) -> Option<usize> {
         let mut at = 0;
+        let mut overloads = 0;
         while let Some(&code) = field.get(at).filter(|&&code| code != 255) {
             at += 1;
             if code != 0 {
@@ -200,9 +202,10 @@ impl Asked {
                 let value = field.get(at + 1..at + 1 + length)?;
                 self.0.entry(code).or_default().extend(value);
                 at += 1 + length;
+                overloads += usize::from(code == 52);
             }
         }
-        Some(())
+        Some(overloads)
     }
 
     /// The value of an option.

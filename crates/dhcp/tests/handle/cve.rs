@@ -217,7 +217,7 @@ fn item_91_cve_class_options_of_vendors_that_run_past_their_own_end_choose_nothi
     ] {
         binding.overlays.push(&[claim], &[file]).unwrap();
     }
-    let long = [b'P'; 255];
+    let long = [b'P'; 254];
     let malformed: [(u8, &[u8]); 14] = [
         (60, b""),
         (60, b"PXEClien"),

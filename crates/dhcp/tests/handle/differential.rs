@@ -11,6 +11,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use slash32_binding::{Binding, Ipv4Addr, MacAddr};
 use slash32_dhcp::Responder;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// The kinds of request that a server answers (RFC 2131 §4.3), for its own address or for another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,6 +83,12 @@ impl Request {
             Inform => 8,
             _ => 3,
         };
+        if said.rapid_commit {
+            say(80, &[]);
+        }
+        if let Some((encoded, update)) = said.fqdn {
+            say(81, &[u8::from(encoded) << 2 | u8::from(update), 0, 0]);
+        }
         let mut client = Client::sends(message_type).with(4, &self.xid.to_be_bytes());
         let at = self.broken_at.unwrap_or(255);
         for (code, value) in &options {
@@ -108,10 +116,19 @@ impl Request {
         client
     }
 
+    /// A DISCOVER gets its ACK at once (RFC 4039), but not who could do without IPv4 (RFC 8925 §3.3).
+    fn is_committed_at_once(&self, binding: &Binding) -> bool {
+        let list = self.said.list.as_deref().unwrap_or_default();
+        let without = binding.ipv6_only_wait != 0 && list.contains(&108);
+        let asks = self.kind == Kind::Discover && self.said.rapid_commit;
+        asks && binding.rapid_commit && !without
+    }
+
     /// Option 53 of the reply: OFFER, ACK or NAK.
-    fn answer(&self) -> v4::MessageType {
+    fn answer(&self, binding: &Binding) -> v4::MessageType {
         use Kind::{Discover, Inform, InitReboot, Rebinding, Renewing, Selecting};
         match self.kind {
+            Discover if self.is_committed_at_once(binding) => v4::MessageType::Ack,
             Discover => v4::MessageType::Offer,
             Inform => v4::MessageType::Ack,
             Selecting(asks) | InitReboot(asks) | Renewing(asks) | Rebinding(asks) => match asks {
@@ -140,7 +157,8 @@ fn request() -> impl Strategy<Value = Request> {
         Just(Inform),
     ];
     let codes = select(vec![
-        1, 3, 6, 12, 15, 26, 28, 42, 43, 51, 54, 58, 59, 66, 67, 82, 119, 121, 150, 224, 225, 249,
+        1, 3, 6, 12, 15, 26, 28, 42, 43, 51, 54, 58, 59, 66, 67, 80, 81, 82, 108, 119, 121, 150,
+        224, 225, 249,
     ]);
     let list = option::of(vec(prop_oneof![6 => codes, 1 => any::<u8>()], 0..40));
     let vendor = option::of(select(VENDORS.to_vec()));
@@ -154,8 +172,9 @@ fn request() -> impl Strategy<Value = Request> {
         vec(select(vec![0, 7, 9, 11]), 0..3),
     );
     let rest = (option::of(any::<u16>()), any::<bool>(), any::<u32>());
+    let rapid = (any::<bool>(), option::of(any::<(bool, bool)>()));
     let broken_at = option::of(0..200_usize);
-    (kind, said, rest, broken_at).prop_map(|(kind, said, rest, broken_at)| {
+    (kind, said, rest, rapid, broken_at).prop_map(|(kind, said, rest, rapid, broken_at)| {
         let (user, user_classes) = said.4.map_or((None, Vec::new()), user_class);
         let said = Said {
             list: said.0,
@@ -165,6 +184,8 @@ fn request() -> impl Strategy<Value = Request> {
             user,
             user_classes,
             architectures: said.5,
+            rapid_commit: rapid.0,
+            fqdn: rapid.1,
         };
         Request {
             kind,
@@ -204,6 +225,14 @@ fn address() -> impl Strategy<Value = Ipv4Addr> {
     any::<u32>().prop_map(Ipv4Addr::from)
 }
 
+/// So many letters in the order of the alphabet: cheap, and no two places next to each other are the same.
+fn letters(length: RangeInclusive<usize>) -> impl Strategy<Value = String> {
+    (length, 0..26_usize).prop_map(|(length, first)| {
+        let letters = (b'a'..=b'z').cycle().skip(first).take(length);
+        letters.map(char::from).collect()
+    })
+}
+
 fn options() -> impl Strategy<Value = Options> {
     let lists = (
         vec((address(), 0..=32_u8, address()), 0..=16),
@@ -211,17 +240,22 @@ fn options() -> impl Strategy<Value = Options> {
         vec(address(), 0..=8),
         vec(address(), 0..=4),
     );
+    let domain = vec(letters(1..=60), 0..=3).prop_map(|labels| labels.join("."));
+    let searched = vec(letters(1..=9), 1..=3).prop_map(|labels| labels.join("."));
     let names = (
-        "[a-z]{0,63}",
-        "[a-z]{0,60}(\\.[a-z]{1,60}){0,2}",
-        vec("[a-z]{1,9}(\\.[a-z]{1,9}){0,2}", 0..8),
-        "[a-z]{0,63}",
-        prop_oneof!["[a-z]{0,100}", "[a-z]{0,253}"],
+        letters(0..=63),
+        domain,
+        vec(searched, 0..8),
+        letters(0..=63),
+        prop_oneof![letters(0..=100), letters(0..=253)],
     );
     let masks = prop_oneof![2 => Just(Ipv4Addr::BROADCAST), 1 => address()];
     let mtu = prop_oneof![1 => Just(1500), 2 => 68..=u16::MAX];
-    let raw = btree_map(any::<u8>(), (any::<bool>(), vec(any::<u8>(), 0..30)), 0..5);
-    let rest = (masks, any::<bool>(), mtu, address(), raw);
+    let value = prop_oneof![12 => vec(any::<u8>(), 0..30), 1 => vec(any::<u8>(), 254..300)];
+    let raw = btree_map(any::<u8>(), (any::<bool>(), value), 0..5);
+    let raw = raw.prop_filter("what fits", |raw: &BTreeMap<_, _>| raw_size(raw) <= 512);
+    let wait = prop_oneof![Just(0), Just(1800)];
+    let rest = (masks, any::<bool>(), mtu, address(), raw, wait);
     (lists, names, rest).prop_map(|(lists, names, rest)| Options {
         netmask: rest.0,
         rfc3442: rest.1,
@@ -237,7 +271,13 @@ fn options() -> impl Strategy<Value = Options> {
         server_name: names.3,
         boot_file: names.4,
         raw: rest.4,
+        ipv6_only_wait: rest.5,
     })
+}
+
+/// The bytes that raw options take in a binding, at most.
+fn raw_size(raw: &BTreeMap<u8, (bool, Vec<u8>)>) -> usize {
+    raw.values().map(|(_, value)| value.len() + 6).sum()
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
@@ -261,20 +301,23 @@ fn intent() -> impl Strategy<Value = Intent> {
         option::of(1..4000_u32),
         any::<u32>(),
     );
-    let fixed = (address(), times, any::<bool>());
-    (fixed, options(), vec(class, 0..4)).prop_map(|((address, times, known), options, classes)| {
-        let mut fixed = Binding::new(address, GATEWAY);
-        fixed.server_mac = SERVER;
-        fixed.chaddr = known.then_some(CLIENT);
-        fixed.lease_time = times.0;
-        (fixed.renewal_time, fixed.rebinding_time) = (times.1, times.2);
-        fixed.fuzz_seed = times.3;
-        Intent {
-            fixed,
-            options,
-            classes,
-        }
-    })
+    let fixed = (address(), times, any::<bool>(), any::<bool>());
+    (fixed, options(), vec(class, 0..4)).prop_map(
+        |((address, times, known, rapid), options, classes)| {
+            let mut fixed = Binding::new(address, GATEWAY);
+            fixed.server_mac = SERVER;
+            fixed.chaddr = known.then_some(CLIENT);
+            fixed.rapid_commit = rapid;
+            fixed.lease_time = times.0;
+            (fixed.renewal_time, fixed.rebinding_time) = (times.1, times.2);
+            fixed.fuzz_seed = times.3;
+            Intent {
+                fixed,
+                options,
+                classes,
+            }
+        },
+    )
 }
 
 /// One option of the reply as `dhcproto` reads it: alone, since it stops at the first that it does not like.
@@ -329,7 +372,7 @@ fn room(meaning: &Meaning) -> usize {
 /// What stands in the header, and where the reply goes (RFC 2131 §4.1, table 3).
 fn assert_header(answer: &Answer, request: &Request, binding: &Binding, options: &Options) {
     let message = v4::Message::decode(&mut Decoder::new(&answer.message[..240])).unwrap();
-    let refused = request.answer() == v4::MessageType::Nak;
+    let refused = request.answer(binding) == v4::MessageType::Nak;
     let inform = request.kind == Kind::Inform;
     let renews = inform || matches!(request.kind, Kind::Renewing(_) | Kind::Rebinding(_));
     let when = |condition: bool, address: Ipv4Addr| if condition { address } else { NONE };
@@ -394,10 +437,13 @@ proptest! {
     fn every_reply_to_a_valid_request_means_what_the_operator_meant(intent in intent(), request in request()) {
         let mut intent = intent;
         let binding = intent.binding();
+        // Policy hands out no raw options that do not fit beside each other.
+        let of_classes = intent.classes.iter().map(|class| raw_size(&class.options.raw));
+        prop_assume!(raw_size(&intent.options.raw) + of_classes.sum::<usize>() <= 512);
         prop_assume!(binding.address != OTHER && !binding.address.is_unspecified());
         let options = intent.options_for(&request.said);
         let answer = ask(&mut Responder::new(binding), &request.client(&binding).frame()).unwrap();
-        let kind = request.answer();
+        let kind = request.answer(&binding);
         assert_header(&answer, &request, &binding, &options);
         assert_means(&answer, 53, &Meaning::Is(DhcpOption::MessageType(kind)));
         assert!(answer.packet <= request.limit(options.mtu));
@@ -406,6 +452,9 @@ proptest! {
         }
 
         let mut meant = meanings(&binding, &options, &request.said);
+        if request.is_committed_at_once(&binding) {
+            meant.insert(80, Meaning::Bytes(Vec::new()));
+        }
         let mut times = vec![51, 58, 59];
         if kind == v4::MessageType::Nak {
             meant.retain(|code, _| [54, 61, 82].contains(code));
@@ -429,7 +478,7 @@ proptest! {
             let base = Meaning::Bytes(base);
             match answer.option(*code) {
                 None => {
-                    assert!(![1, 3, 54, 121].contains(code), "{code} is missing");
+                    assert!(![1, 3, 54, 80, 121].contains(code), "{code} is missing");
                     assert!(room(meaning) > left, "{code} is missing");
                 }
                 // The routes of the binding's own are the first to give way.

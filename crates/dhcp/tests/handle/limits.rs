@@ -113,7 +113,13 @@ fn what_comes_first_in_the_list_is_kept_longest() {
 #[test]
 fn item_81_what_is_longer_than_255_bytes_is_split() {
     let mut binding = binding();
-    binding.search = Text::new(&["s"; 128].join(" ")).unwrap();
+    // No two of them have anything to share.
+    let names: Vec<String> = (b'a'..=b'z')
+        .flat_map(|first| (b'a'..=b'z').map(move |second| [first, second]))
+        .map(|name| String::from_utf8(name.to_vec()).unwrap())
+        .take(85)
+        .collect();
+    binding.search = Text::new(&names.join(" ")).unwrap();
     let answer = Client::sends(DISCOVER)
         .list(&[119])
         .option(57, &[5, 220])
@@ -124,8 +130,9 @@ fn item_81_what_is_longer_than_255_bytes_is_split() {
         .filter(|record| record.0 == 119)
         .map(|record| record.1.len())
         .collect();
-    assert_eq!(lengths, [255, 129]);
-    assert_eq!(answer.option(119), Some(b"\x01s\0".repeat(128)));
+    assert_eq!(lengths, [255, 85]);
+    let expected: String = names.iter().map(|name| format!("\x02{name}\0")).collect();
+    assert_eq!(answer.option(119), Some(expected.into_bytes()));
 }
 
 #[test]

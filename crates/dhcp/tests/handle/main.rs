@@ -7,6 +7,7 @@ mod client;
 mod cve;
 mod delivery;
 mod differential;
+mod extensions;
 mod frames;
 mod limits;
 mod meant;

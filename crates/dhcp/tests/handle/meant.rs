@@ -21,17 +21,21 @@ pub(crate) struct Options {
     pub(crate) next_server: Ipv4Addr,
     pub(crate) server_name: String,
     pub(crate) boot_file: String,
+    pub(crate) ipv6_only_wait: u32,
     /// By code: sent unasked, and the value.
     pub(crate) raw: BTreeMap<u8, (bool, Vec<u8>)>,
 }
 
 impl Options {
-    fn settings(&self) -> [Setting; 14] {
+    fn settings(&self) -> [Setting; 15] {
         let mut raw = List::new(0);
         for (code, (always, value)) in &self.raw {
-            let head = [*code, u8::from(*always), value.len() as u8];
-            raw.extend_from_slice(&[&head, &value[..]].concat())
-                .unwrap();
+            // An empty value is one empty piece.
+            let pieces = value.chunks(255).chain(value.is_empty().then_some(&[][..]));
+            for piece in pieces {
+                let head = [*code, u8::from(*always), piece.len() as u8];
+                raw.extend_from_slice(&[&head, piece].concat()).unwrap();
+            }
         }
         let routes = self.routes.iter().map(|&(to, length, via)| Route {
             to: Prefix::new(to, length).unwrap(),
@@ -60,10 +64,11 @@ impl Options {
             Setting::ServerName(text(&self.server_name)),
             Setting::BootFile(text(&self.boot_file)),
             Setting::Raw(raw),
+            Setting::Ipv6OnlyWait(self.ipv6_only_wait),
         ]
     }
 
-    /// `other` is asked first, for what the bits of `which` name: one a setting, in their order above.
+    /// `other` is asked first, for what the bits of `which` name: one a setting, in their order above; the last is no class's.
     fn overlay(&mut self, other: &Self, which: u16) {
         let takes = |bit: u16| which >> bit & 1 == 1;
         macro_rules! take {
@@ -88,7 +93,7 @@ pub(crate) struct Class {
     pub(crate) user: Option<&'static str>,
     pub(crate) architectures: Vec<u16>,
     pub(crate) options: Options,
-    /// Which of the options, one bit each.
+    /// Which of the options, one bit each; never what decides the kind of an answer.
     pub(crate) which: u16,
 }
 
@@ -103,6 +108,10 @@ pub(crate) struct Said {
     /// The user classes in `user`, when it is written as RFC 3004 says.
     pub(crate) user_classes: Vec<&'static str>,
     pub(crate) architectures: Vec<u16>,
+    /// Option 80 is there.
+    pub(crate) rapid_commit: bool,
+    /// Option 81 is there: whether its E flag is set, and its S flag.
+    pub(crate) fqdn: Option<(bool, bool)>,
 }
 
 impl Class {
@@ -161,7 +170,7 @@ impl Intent {
         self.classes.retain(|class| {
             let all = class.options.settings().into_iter().enumerate();
             let settings: Vec<Setting> = all
-                .filter(|(bit, _)| class.which >> bit & 1 == 1)
+                .filter(|(bit, _)| *bit < 14 && class.which >> bit & 1 == 1)
                 .map(|(_, setting)| setting)
                 .collect();
             binding.overlays.push(&class.claims(), &settings).is_ok()
@@ -207,7 +216,7 @@ pub(crate) fn meanings(fixed: &Binding, options: &Options, said: &Said) -> BTree
 
     // The operator's own options stand in for those that have no value, and give way to those that have one.
     let ours = [
-        0, 1, 3, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 82, 121, 249, 255,
+        0, 1, 3, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 80, 81, 82, 121, 249, 255,
     ];
     for (code, (_, value)) in &options.raw {
         if !ours.contains(code) && asks(*code) {
@@ -248,6 +257,16 @@ pub(crate) fn meanings(fixed: &Binding, options: &Options, said: &Said) -> BTree
             Meaning::Is(DhcpOption::DomainName(options.domain.clone())),
         );
     }
+    if asks(108) && options.ipv6_only_wait != 0 {
+        // `dhcproto` takes 106 for the code of RFC 8925.
+        say(
+            108,
+            Meaning::Bytes(options.ipv6_only_wait.to_be_bytes().to_vec()),
+        );
+    }
+    if let Some(value) = said.fqdn.and_then(|flags| fqdn(options, flags)) {
+        say(81, Meaning::Bytes(value));
+    }
     if asks(119) && !options.search.is_empty() {
         say(119, Meaning::Names(options.search.clone()));
     }
@@ -272,6 +291,33 @@ pub(crate) fn meanings(fixed: &Binding, options: &Options, said: &Said) -> BTree
         say(82, Meaning::Bytes(relay.clone()));
     }
     meant
+}
+
+/// RFC 4702 §2: flags, two codes that say nothing, the name; as the client writes its own. No update is promised.
+fn fqdn(options: &Options, (encoded, update): (bool, bool)) -> Option<Vec<u8>> {
+    let name = [&options.hostname[..], &options.domain]
+        .into_iter()
+        .filter(|part| !part.is_empty());
+    let name = name.collect::<Vec<_>>().join(".");
+    let labels = name.split('.').all(|label| (1..=63).contains(&label.len()));
+    // 255 bytes hold a name, however it is written.
+    let length = name.len() + if encoded { 2 } else { 0 };
+    if options.hostname.is_empty() || !labels || length > 255 {
+        return None;
+    }
+    let flags = 8 | u8::from(encoded) << 2 | u8::from(update) << 1;
+    let mut value = vec![flags, 255, 255];
+    if encoded {
+        for label in name.split('.') {
+            value.push(label.len() as u8);
+            value.extend(label.as_bytes());
+        }
+        // Without a domain it is a part of a name, which does not end.
+        value.extend((!options.domain.is_empty()).then_some(0));
+    } else {
+        value.extend(name.as_bytes());
+    }
+    Some(value)
 }
 
 /// RFC 3442: width, significant octets, router; the gateway on the link first, then what is behind it.

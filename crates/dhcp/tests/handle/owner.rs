@@ -192,11 +192,12 @@ fn item_36_another_servers_identifier_is_ignored_in_every_message() {
 }
 
 #[test]
-fn only_the_ack_of_a_request_acknowledges() {
+fn only_an_ack_with_an_address_acknowledges() {
     for &outcome in Outcome::ALL {
         let expected = matches!(
             outcome,
-            Outcome::AckSelecting
+            Outcome::AckRapidCommit
+                | Outcome::AckSelecting
                 | Outcome::AckInitReboot
                 | Outcome::AckRenewing
                 | Outcome::AckRebinding

@@ -164,7 +164,7 @@ fn each_option_has_the_value_of_its_field() {
         (42, &[192, 0, 2, 123]),
         (66, b"boot"),
         (67, b"menu.ipxe"),
-        (119, b"\x01a\x07example\0\x01b\x07example\0"),
+        (119, b"\x01a\x07example\0\x01b\xc0\x02"),
         (150, &[192, 0, 2, 150]),
         (
             121,

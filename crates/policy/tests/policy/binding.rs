@@ -136,6 +136,34 @@ fn raw_options_are_merged_code_by_code() {
 }
 
 #[test]
+fn a_raw_option_may_be_text_and_a_long_one_is_bound_in_pieces() {
+    let got = binding(&scoped([
+        "raw = [{ code = 252, text = \"\\n\" }]",
+        "",
+        "",
+        "",
+        "",
+    ]));
+    assert_eq!(&*got.raw, [252, 0, 1, b'\n']);
+    let long = format!("raw = [{{ code = 43, hex = \"{}\" }}]", "07".repeat(300));
+    let got = binding(&scoped([&long, "", "", "", ""]));
+    let pieces = [&[43, 0, 255][..], &[7; 255], &[43, 0, 45], &[7; 45]].concat();
+    assert_eq!(&*got.raw, pieces);
+}
+
+#[test]
+fn rapid_commit_and_ipv6_only_are_merged_and_off_by_default() {
+    let got = binding(&scoped(["", "", "", "", ""]));
+    assert_eq!((got.rapid_commit, got.ipv6_only_wait), (false, 0));
+    let wide = "rapid-commit = true, ipv6-only-preferred = \"30m\"";
+    let got = binding(&scoped([wide, "", "", "", ""]));
+    assert_eq!((got.rapid_commit, got.ipv6_only_wait), (true, 1800));
+    let narrow = "rapid-commit = false, ipv6-only-preferred = \"off\"";
+    let got = binding(&scoped([wide, "", "", "", narrow]));
+    assert_eq!((got.rapid_commit, got.ipv6_only_wait), (false, 0));
+}
+
+#[test]
 fn gateway_stands_for_that_of_the_network() {
     let got = binding(&scoped([
         "dns = [\"gateway\", \"9.9.9.9\"], ntp = [\"gateway\"], routes = [{ to = \"10.0.0.0/8\", via = \"gateway\" }]",

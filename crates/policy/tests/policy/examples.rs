@@ -304,7 +304,7 @@ fn the_block_of_the_design_is_a_config() {
         dns = ["9.9.9.9", "149.112.112.112"]
         mtu = 1500
         routes = [{ to = "10.0.0.0/8", via = "169.254.0.1" }]
-        raw = [{ code = 224, hex = "0a0b", always = true }]
+        raw = [{ code = 224, hex = "0a0b", always = true }, { code = 252, text = "\n" }]
         [[class]]
         name = "ipxe"
         match = { user-class = "iPXE" }

@@ -9,6 +9,14 @@ test.toml:1:1: class.match: is missing; match = { tag = "gold" } would be right
     1 | [[class]]
       | ^^^^^^^^^"#;
 
+    a_guest_that_would_decide_how_it_is_answered_is_told: r#"[[class]]
+name = "fast"
+match = { vendor-class = "fast*" }
+options = { rapid-commit = true }"# =>
+r#"test.toml:4:28: class.options.rapid-commit: is not for what a guest says of itself: how it is answered is decided before that is looked at; [options], a [[network]] or a class that matches link, vm, uuid, mac, network or tag would be right
+    4 | options = { rapid-commit = true }
+      |                            ^^^^"#;
+
     an_empty_match_is_told: r#"[[class]]
 name = "gold"
 match = {}

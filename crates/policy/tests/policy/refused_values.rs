@@ -263,6 +263,24 @@ r#"test.toml:2:11: options.routers: "never" is not known; "always" or "rfc3442" 
     2 | routers = "never"
       |           ^^^^^^^"#;
 
+    a_wait_without_ipv4_that_no_client_takes_is_told: r#"[options]
+ipv6-only-preferred = "1m""# =>
+r#"test.toml:2:23: options.ipv6-only-preferred: is less than any client takes (RFC 8925 §3.4); 5m or more, or "off", would be right
+    2 | ipv6-only-preferred = "1m"
+      |                       ^^^^"#;
+
+    a_raw_option_both_as_bytes_and_as_text_is_told: r#"[options]
+raw = [{ code = 224, hex = "0a", text = "a" }]"# =>
+r#"test.toml:2:28: options.raw.hex: stands beside text; one of the two would be right
+    2 | raw = [{ code = 224, hex = "0a", text = "a" }]
+      |                            ^^^^"#;
+
+    a_raw_fqdn_is_told_its_key: r#"[options]
+raw = [{ code = 81, hex = "0a" }]"# =>
+r#"test.toml:2:17: options.raw.code: 81 is not yours to set; the key hostname would be right
+    2 | raw = [{ code = 81, hex = "0a" }]
+      |                 ^^"#;
+
     a_netmask_with_holes_is_told: r#"[options]
 netmask = "255.0.255.0""# =>
 r#"test.toml:2:11: options.netmask: "255.0.255.0" is not a netmask: ones, then zeros; a mask such as 255.255.255.252 would be right
