@@ -7,18 +7,23 @@ pub(crate) struct Sum(u64);
 impl Sum {
     /// The sum with `bytes` added, as 16-bit words in the order of the network; an odd last byte has a zero behind it.
     ///
-    /// Every call but the last must be given an even number of bytes; all together at most 64 KiB.
+    /// Every call but the last must be given an even number of bytes.
     pub(crate) fn add(self, bytes: &[u8]) -> Self {
         let (words, rest) = bytes.as_chunks();
-        let words: u64 = words
-            .iter()
-            .map(|word| u64::from(u32::from_ne_bytes(*word)))
-            .sum();
-        let mut last = [0; 4];
+        let mut last = [0; 8];
         for (place, byte) in last.iter_mut().zip(rest) {
             *place = *byte;
         }
-        Self(self.0 + words + u64::from(u32::from_ne_bytes(last)))
+        words
+            .iter()
+            .chain(core::iter::once(&last))
+            .fold(self, |sum, word| sum.plus(u64::from_ne_bytes(*word)))
+    }
+
+    /// Four words at once: what is carried out of one is carried into the next, and out of the last into the first.
+    fn plus(self, words: u64) -> Self {
+        let (sum, carried) = self.0.overflowing_add(words);
+        Self(sum + u64::from(carried))
     }
 
     /// What stands in a checksum field: 0 for a sum over bytes that have their own checksum among them, when it is right.

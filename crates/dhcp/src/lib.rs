@@ -148,7 +148,9 @@ impl Responder {
             Decision::Answer(outcome) => outcome,
             Decision::Ignore(reason) => return Err(reason),
         };
-        let overlaid = overlay::overlaid(&self.binding, &options);
+        // In a place of its own, because a binding is some KiB that most answers need not move.
+        let mut overlaid = None;
+        overlay::overlay(&self.binding, &options, &mut overlaid);
         let (binding, offered) = match &overlaid {
             Some(binding) => (binding, reply_options::offered(binding)),
             None => (&self.binding, self.offered),

@@ -10,16 +10,14 @@ use slash32_binding::{Binding, Claim, Overlay};
 /// The longest text of a client that is held against a pattern, in bytes: that of one record.
 const LONGEST_TEXT: usize = 255;
 
-/// The binding as a client with the options `asked` gets it; `None`: as it is.
-pub(crate) fn overlaid(binding: &Binding, asked: &Options) -> Option<Binding> {
-    let mut changed = None;
+/// Puts the binding as a client with the options `asked` gets it into `changed`, unless it gets it as it is.
+pub(crate) fn overlay(binding: &Binding, asked: &Options, changed: &mut Option<Binding>) {
     for overlay in binding.overlays.iter().filter(|o| fits(*o, asked)) {
         let binding = changed.get_or_insert(*binding);
         for setting in overlay.settings() {
             binding.set(&setting);
         }
     }
-    changed
 }
 
 /// Of each kind of claim that the overlay asks for, the client makes at least one.

@@ -162,15 +162,8 @@ fn configuration(
         None
     };
     let renewal = renewal.filter(|_| writer.reserve(2 * FOUR));
-    let mut extras = Extras {
-        own_routes: reserve_own_routes(&mut writer, binding),
-        writer,
-        asked,
-        binding,
-        left: offered,
-    };
+    let own_routes = reserve_own_routes(&mut writer, binding);
 
-    let writer = &mut extras.writer;
     writer.write_array(code::MESSAGE_TYPE, [kind]);
     writer.write_array(code::SERVER_IDENTIFIER, binding.gateway.octets());
     if with_times {
@@ -181,8 +174,11 @@ fn configuration(
         writer.write_array(code::REBINDING_TIME, t2.to_be_bytes());
     }
     writer.write_array(code::SUBNET_MASK, mask(asked, binding).octets());
-    extras.write_routes(code::CLASSLESS_ROUTE);
-    let writer = &mut extras.writer;
+    if own_routes {
+        writer.write(code::CLASSLESS_ROUTE, &route_option::value(binding));
+    } else {
+        writer.write_array(code::CLASSLESS_ROUTE, route_option::base(binding.gateway));
+    }
     if with_router {
         writer.write_array(code::ROUTER, binding.gateway.octets());
     }
@@ -190,6 +186,13 @@ fn configuration(
         writer.write(code::RAPID_COMMIT, &[]);
     }
 
+    let mut extras = Extras {
+        writer,
+        asked,
+        binding,
+        own_routes,
+        left: offered,
+    };
     extras.send_unasked();
     match asked.value(code::PARAMETER_REQUEST_LIST) {
         Some(list) if !list.is_empty() => list.iter().for_each(|code| extras.send(*code)),
@@ -206,17 +209,12 @@ fn reserve_echo<'a>(writer: &mut Writer, asked: &Options<'a>) -> Option<&'a [u8]
     client_identifier(asked).filter(|identifier| writer.reserve(encoded(identifier.len())))
 }
 
-/// The value of option 121 with the binding's own routes, when there are some and room for them beside the base ones.
-fn reserve_own_routes(
-    writer: &mut Writer,
-    binding: &Binding,
-) -> Option<Bytes<{ route_option::MOST }>> {
-    if binding.routes.is_empty() {
-        return None;
+/// Room for the binding's own routes in option 121, beside the base ones; false when there are none, or none is left.
+fn reserve_own_routes(writer: &mut Writer, binding: &Binding) -> bool {
+    !binding.routes.is_empty() && {
+        let all = encoded(route_option::value(binding).len());
+        writer.reserve(all - encoded(route_option::BASE))
     }
-    let value = route_option::value(binding);
-    let more = encoded(value.len()) - encoded(route_option::BASE);
-    writer.reserve(more).then_some(value)
 }
 
 /// Echoes options 61 (RFC 6842 §3) and 82, which is the last (RFC 3046 §2.2), and ends the options.
@@ -260,7 +258,7 @@ struct Extras<'f, 'a, 'b> {
     asked: &'b Options<'a>,
     binding: &'b Binding,
     /// Option 121 has more than its base routes, and so has option 249.
-    own_routes: Option<Bytes<{ route_option::MOST }>>,
+    own_routes: bool,
     /// What the binding offers and was not tried yet.
     left: Codes,
 }
@@ -289,10 +287,16 @@ impl Extras<'_, '_, '_> {
         }
     }
 
+    #[inline]
     fn send(&mut self, code: u8) {
-        if !self.left.remove(code) {
-            return;
+        if self.left.remove(code) {
+            self.try_to_send(code);
         }
+    }
+
+    // Most of what clients ask for is not there: then they should not pay for this.
+    #[inline(never)]
+    fn try_to_send(&mut self, code: u8) {
         let binding = self.binding;
         match code {
             code::DOMAIN_NAME_SERVER => self.value(code, &octets(&binding.dns)),
@@ -315,26 +319,11 @@ impl Extras<'_, '_, '_> {
             }
             code::DOMAIN_SEARCH => self.value(code, &search_option::value(binding.search.as_str())),
             code::TFTP_SERVER_ADDRESS => self.value(code, &octets(&binding.tftp_servers)),
-            code::MICROSOFT_ROUTE => {
-                let length = self
-                    .own_routes
-                    .as_ref()
-                    .map_or(route_option::BASE, |own| own.len());
-                if self.writer.reserve(encoded(length)) {
-                    self.write_routes(code);
-                }
+            code::MICROSOFT_ROUTE if self.own_routes => {
+                self.value(code, &route_option::value(binding))
             }
+            code::MICROSOFT_ROUTE => self.value(code, &route_option::base(binding.gateway)),
             _ => self.raw(code),
-        }
-    }
-
-    /// The routes of this reply; each place for them was reserved.
-    fn write_routes(&mut self, code: u8) {
-        match &self.own_routes {
-            Some(routes) => self.writer.write(code, routes),
-            None => self
-                .writer
-                .write(code, &route_option::base(self.binding.gateway)),
         }
     }
 
