@@ -7,7 +7,7 @@
 
 mod report;
 
-use crate::{cargo, step};
+use crate::{cargo, packages, step};
 use anyhow::Context;
 use clap::ValueEnum;
 use report::{Report, table};
@@ -119,6 +119,7 @@ pub(crate) fn smoke() -> anyhow::Result<()> {
 
 /// Tells whether something was found, after it was shown.
 fn fuzz(targets: &[Target], seconds: u64, jobs: usize) -> anyhow::Result<bool> {
+    packages::install(packages::FUZZ)?;
     cargo::subcommand("fuzz", "cargo-fuzz")?;
     let folder = cargo::cache()?.join("fuzz");
     let built = folder.join("build");

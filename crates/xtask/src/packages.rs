@@ -53,6 +53,9 @@ pub(crate) const QEMU: &[Package] = &[
     package("zstd", "unpacking the guest's kernel"),
 ];
 
+/// What the fuzz targets are built with.
+pub(crate) const FUZZ: &[Package] = &[package("g++", "libFuzzer, which is C++")];
+
 /// Runs as root: `$@` are the packages. Nothing is left behind, whatever ends it.
 const INSTALL: &str = r#"
 set -eu
