@@ -469,6 +469,8 @@ impl Reconciler {
                     counters: vm.counters_by_name(),
                     options: vm.options.clone(),
                     history: vm.history.iter().cloned().collect(),
+                    last_request: vm.seen.last_request.clone(),
+                    other_server: vm.seen.other_server.clone(),
                 },
                 expires_at: vm.expires_at(),
             });

@@ -5,7 +5,7 @@
 //! so that a responder that a guest has taken over is a slow one, not a loud one.
 
 use slash32_binding::Generation;
-use slash32_ipc::{MAX_DOWN, MAX_UP, Malformed, State, ToAgent, ToResponder};
+use slash32_ipc::{Kept, MAX_DOWN, MAX_UP, Malformed, State, ToAgent, ToResponder};
 use slash32_sys::fd::{AsFd, BorrowedFd};
 use slash32_sys::process::Process;
 use slash32_sys::{Errno, seqpacket};
@@ -21,8 +21,9 @@ use tokio::net::UnixDatagram;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// More messages than this in a second are left waiting in the socket: an honest responder sends two or three.
-const MESSAGES_A_SECOND: u32 = 100;
+/// More messages than this in a second are left waiting in the socket: an honest responder sends two or three, and three more
+/// each time that an operator wants to see its link.
+const MESSAGES_A_SECOND: u32 = 300;
 /// A responder that was started or found must have said something by then.
 const FIRST_WORD: Duration = Duration::from_secs(5);
 
@@ -43,6 +44,8 @@ pub(crate) struct FromResponder {
 pub(crate) enum Word {
     State(State),
     Claim(Generation),
+    /// A frame that it keeps, which is not read here.
+    Kept(Box<Kept>),
     /// The connection ended.
     Closed,
     /// It said what is no message: the process is broken, or taken over.
@@ -354,7 +357,7 @@ async fn first_state(
     let process = record.sender.and_then(|pid| Process::open(pid).ok());
     let state = match ToAgent::decode(&buffer[..record.length]) {
         Ok(ToAgent::State(state)) => Ok(state),
-        Ok(ToAgent::Claim(_)) => Err(Malformed::Message),
+        Ok(ToAgent::Claim(_) | ToAgent::Kept(_)) => Err(Malformed::Message),
         Err(malformed) => Err(malformed),
     };
     Some((socket, process, state))
@@ -388,6 +391,7 @@ async fn read(
                 match ToAgent::decode(&buffer[..record.length]) {
                     Ok(ToAgent::State(state)) => Word::State(state),
                     Ok(ToAgent::Claim(generation)) => Word::Claim(generation),
+                    Ok(ToAgent::Kept(kept)) => Word::Kept(Box::new(kept)),
                     Err(malformed) => Word::Malformed(malformed),
                 }
             }

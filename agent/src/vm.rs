@@ -5,7 +5,7 @@ use crate::plan::Serve;
 use crate::presence::Stay;
 use jiff::Timestamp;
 use slash32_binding::{Generation, Ipv4Addr, MacAddr, Outcome, Reason};
-use slash32_control::{HistoryEntry, Lease, LinkRow, Port, State};
+use slash32_control::{HistoryEntry, Lease, LinkRow, Port, SeenFrame, State};
 use slash32_ipc::{Counters, digest};
 use std::collections::{BTreeMap, VecDeque};
 use tokio::time::Instant;
@@ -55,6 +55,15 @@ pub(crate) struct VmLink {
     pub(crate) told: Option<(State, Option<String>)>,
     pub(crate) ports: Vec<Port>,
     pub(crate) options: BTreeMap<String, String>,
+    /// What the responder kept of the guest in this generation, when it was asked last. Nobody here reads it.
+    pub(crate) seen: Seen,
+}
+
+/// The frames that `slash32 show` decodes.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Seen {
+    pub(crate) last_request: Option<SeenFrame>,
+    pub(crate) other_server: Option<SeenFrame>,
 }
 
 /// A lease of an earlier generation.
@@ -110,6 +119,7 @@ impl VmLink {
             told: None,
             ports: Vec::new(),
             options: BTreeMap::new(),
+            seen: Seen::default(),
         }
     }
 
@@ -125,6 +135,7 @@ impl VmLink {
         self.released = false;
         self.mac = None;
         self.options.clear();
+        self.seen = Seen::default();
     }
 
     /// A VM's time on the link begins. Returns its generation.
@@ -192,11 +203,25 @@ impl VmLink {
         }
     }
 
+    /// A frame of this generation was ignored for this reason.
+    fn has_ignored(&self, reason: Reason) -> bool {
+        self.counters.reasons[reason.index()] > self.baseline.reasons[reason.index()]
+    }
+
     fn remark(&self, bound: bool) -> Option<String> {
-        let other_mac = Reason::OtherMac.index();
-        if self.counters.reasons[other_mac] > self.baseline.reasons[other_mac] {
+        if self.has_ignored(Reason::OtherMac) {
             return Some("a second MAC is ignored".into());
         }
+        let other_server = || {
+            let seen = self.has_ignored(Reason::OtherServersReply)
+                || self.has_ignored(Reason::OtherServer);
+            seen.then(|| "another DHCP server is on the link: slash32 show tells which".into())
+        };
+        self.own_remark(bound).or_else(other_server)
+    }
+
+    /// What is to be said of the VM's own lease.
+    fn own_remark(&self, bound: bool) -> Option<String> {
         if bound {
             self.runs_on_older()
                 .then(|| "runs on older options until it renews".into())

@@ -1,5 +1,6 @@
 //! One VM's time on the link: its binding, its sockets, and the ACK that waits for the host route.
 
+use crate::seen::Seen;
 use slash32_binding::{Generation, Instant, Outcome};
 use slash32_dhcp::{MAX_FRAME, Responder};
 use slash32_ipc::{Hello, digest};
@@ -23,6 +24,7 @@ pub(crate) struct Serving {
     /// What the next one tells.
     pub(crate) tells: u64,
     pub(crate) released: bool,
+    pub(crate) seen: Seen,
     held: Option<Held>,
     held_frame: [u8; MAX_FRAME],
 }
@@ -47,6 +49,7 @@ impl Serving {
             told: 0,
             tells: digest(&hello.binding),
             released: false,
+            seen: Seen::default(),
             held: None,
             held_frame: [0; MAX_FRAME],
         }

@@ -4,11 +4,13 @@
 //! tell the difference. Whoever connects last is the agent. It starts with nothing, is told its binding and given its two
 //! sockets ([`slash32_ipc::ToResponder::Hello`]), and goes on answering when the agent is gone.
 //!
-//! Files: [`isolate`] is what it takes away from itself, [`serve`] the loop, [`generation`] one VM's time on the link.
+//! Files: [`isolate`] is what it takes away from itself, [`serve`] the loop, [`generation`] one VM's time on the link,
+//! [`seen`] what is kept of it for `slash32 show`.
 //! Only this file uses std; nothing allocates once [`serve::serve`] runs, and nothing wakes it but a descriptor.
 
 mod generation;
 mod isolate;
+mod seen;
 mod serve;
 
 use std::os::fd::AsFd;

@@ -1,7 +1,7 @@
 //! The loop: waits for a guest's frame, a word of the agent, or a new agent, and deals with what is there.
 
 use crate::generation::Serving;
-use slash32_binding::{Generation, Instant, Outcome, Reason};
+use slash32_binding::{Generation, Instant, Outcome, Reason, Verdict};
 use slash32_dhcp::{Action, MAX_FRAME, acknowledges, forget_udp_checksum};
 use slash32_ipc::{Counters, Hello, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder};
 use slash32_sys::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -114,7 +114,7 @@ impl Server {
                 self.serving.take_if(|serving| serving.number == generation);
                 self.report(now());
             }
-            Ok(ToResponder::Inquire) => self.report(now()),
+            Ok(ToResponder::Inquire) => self.show(),
             Ok(ToResponder::Quit) => return Order::Quit,
             Err(_) => self.agent = None,
         }
@@ -164,6 +164,7 @@ impl Server {
         };
         let length = frame.len();
         self.reply[..length].copy_from_slice(frame);
+        serving.seen.answered_at_last(outcome);
         self.transmit(now, length, outcome);
     }
 
@@ -187,10 +188,24 @@ impl Server {
             if received.checksum_unfinished {
                 forget_udp_checksum(frame);
             }
-            match serving.responder.handle(now, frame, &mut self.reply) {
+            let action = serving.responder.handle(now, frame, &mut self.reply);
+            let verdict = match action {
+                Action::Ignore(reason) => Verdict::Ignored(reason),
+                Action::Reply { outcome, .. } if acknowledges(outcome) && !serving.confirmed => {
+                    Verdict::Ignored(Reason::Held)
+                }
+                Action::Reply { outcome, .. } => Verdict::Answered(outcome),
+            };
+            serving.seen.take(now, frame, verdict);
+            match action {
                 Action::Ignore(reason) => {
-                    serving.released |= reason == Reason::Release;
+                    let gives_back = reason == Reason::Release
+                        && !core::mem::replace(&mut serving.released, true);
                     self.count_ignored(reason);
+                    if gives_back {
+                        // At once: it may be the last frame that this guest ever sends.
+                        self.report(now);
+                    }
                 }
                 Action::Reply { len, outcome } if acknowledges(outcome) && !serving.confirmed => {
                     let number = serving.number;
@@ -230,7 +245,22 @@ impl Server {
         self.changed = true;
     }
 
+    /// Tells the agent, which asks, what an operator may see.
+    fn show(&mut self) {
+        let now = now();
+        if let Some(serving) = &self.serving {
+            for kept in serving.seen.told(serving.number, now) {
+                self.tell(&kept);
+            }
+        }
+        self.report_as(now, true);
+    }
+
     fn report(&mut self, now: Instant) {
+        self.report_as(now, false);
+    }
+
+    fn report_as(&mut self, now: Instant, asked: bool) {
         let state = match &self.serving {
             Some(serving) => State {
                 generation: serving.number,
@@ -239,6 +269,7 @@ impl Server {
                 lease_time: serving.lease_time,
                 told: serving.told,
                 released: serving.released,
+                asked,
                 counters: self.counters,
             },
             None => State {
@@ -248,6 +279,7 @@ impl Server {
                 lease_time: 0,
                 told: 0,
                 released: false,
+                asked,
                 counters: self.counters,
             },
         };
@@ -258,7 +290,7 @@ impl Server {
 
     /// Writes to the agent when there is one that reads. A message that is lost is told again: a Claim with the client's
     /// next try, a State with the next connection.
-    fn tell(&mut self, message: &ToAgent) {
+    fn tell(&self, message: &ToAgent) {
         let mut buffer = [0; MAX_UP];
         let length = message.encode(&mut buffer);
         if let Some(agent) = &self.agent {

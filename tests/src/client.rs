@@ -1,26 +1,31 @@
-use crate::{Guest, Process, namespace::require};
-use anyhow::{Context, Result, bail};
-use std::{
-    fs::{self, Permissions},
-    net::Ipv4Addr,
-    os::unix::fs::PermissionsExt,
-    process::{Command, Stdio},
-    time::Duration,
-};
-use tempfile::{NamedTempFile, TempDir};
+mod connman;
+mod dhclient;
+mod dhcpcd;
+mod klibc;
+mod network_manager;
+mod networkd;
+mod software;
+mod system_bus;
+mod udhcpc;
 
-/// The DHCP clients that the cases run for real.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Software {
-    /// ISC dhclient with Debian's script and hooks (reads option 121).
-    Dhclient,
-    /// BusyBox udhcpc with Debian's script (reads option 3 only).
-    Udhcpc,
-    /// BusyBox udhcpc with a script that reads option 121 only.
-    UdhcpcClassless,
-    /// dhcpcd with Debian's configuration (reads option 121, probes the address for about 5 s).
-    Dhcpcd,
-}
+pub use software::Software;
+
+use crate::{Guest, Process, namespace::require};
+use anyhow::{Context, Result};
+use std::{fs, net::Ipv4Addr, process::Stdio, time::Duration};
+use tempfile::NamedTempFile;
+
+/// Gives the guest an /etc of its own that looks like the machine's, with no name server and no host name in it: clients
+/// and their scripts write there as they please, and no two guests write to the same file.
+const PRIVATE_ETC: &str = "
+set -e
+[ ! -d /run/etc ] || exit 0
+mkdir -p /run/etc/upper /run/etc/work
+mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work /etc
+rm -f /etc/resolv.conf
+: >/etc/resolv.conf
+: >/etc/hostname
+";
 
 /// A client that runs in a guest, on `eth0`. Dropping it kills it, without a RELEASE.
 ///
@@ -31,70 +36,19 @@ pub struct Client {
     software: Software,
     process: Process,
     log: NamedTempFile,
-    _folder: TempDir,
-}
-
-impl Software {
-    /// The name of the program.
-    pub fn program(self) -> &'static str {
-        match self {
-            Self::Dhclient => "dhclient",
-            Self::Udhcpc | Self::UdhcpcClassless => "udhcpc",
-            Self::Dhcpcd => "dhcpcd",
-        }
-    }
 }
 
 impl Guest {
     /// Starts a client on `eth0`. What it stored before in this guest is still there.
     ///
-    /// Errors: the program is not installed.
+    /// Errors: it, or what it cannot run without, is not installed.
     pub fn start(&self, software: Software) -> Result<Client> {
-        require(&[software.program()])?;
-        let folder = tempfile::Builder::new()
-            .prefix("slash32-client-")
-            .tempdir()?;
-        let script = folder.path().join("udhcpc.script");
-        fs::write(&script, include_str!("udhcpc.script"))?;
-        fs::set_permissions(&script, Permissions::from_mode(0o755))?;
-        let mut command = Command::new(software.program());
-        match software {
-            Software::Dhclient => {
-                command.args([
-                    "-4",
-                    "-d",
-                    "-v",
-                    "-lf",
-                    "/var/lib/dhcp/leases",
-                    "-pf",
-                    "/run/dhclient.pid",
-                    "eth0",
-                ]);
-            }
-            Software::Udhcpc => {
-                command.args(["-f", "-i", "eth0", "-t", "20", "-T", "1", "-A", "1"]);
-                command.args(["-s", "/etc/udhcpc/default.script"]);
-            }
-            Software::UdhcpcClassless => {
-                command.args([
-                    "-f",
-                    "-i",
-                    "eth0",
-                    "-t",
-                    "20",
-                    "-T",
-                    "1",
-                    "-A",
-                    "1",
-                    "-O",
-                    "staticroutes",
-                ]);
-                command.arg("-s").arg(&script);
-            }
-            Software::Dhcpcd => {
-                command.args(["-4", "-B", "--nohook", "resolv.conf", "eth0"]);
-            }
-        }
+        let about = software.about();
+        require(&[about.executable()])?;
+        require(about.needs())?;
+        self.namespace().run("sh", &["-c", PRIVATE_ETC])?;
+        about.prepare(self)?;
+        let mut command = about.command(self)?;
         let log = NamedTempFile::new()?;
         command
             .stdin(Stdio::null())
@@ -106,8 +60,51 @@ impl Guest {
             software,
             process,
             log,
-            _folder: folder,
         })
+    }
+
+    /// Lets a client that ran before, and does not run now, remember `wrong` where it remembered `right`, as a disk that was
+    /// copied from another machine does. Errors: it keeps nothing.
+    pub fn forge_memory(&self, software: Software, right: Ipv4Addr, wrong: Ipv4Addr) -> Result<()> {
+        software.about().forge_memory(self, right, wrong)
+    }
+
+    /// The name servers that the client has set.
+    pub fn name_servers(&self, software: Software) -> Result<Vec<Ipv4Addr>> {
+        software.about().name_servers(self)
+    }
+
+    /// The routes through `eth0` as `ip route` prints them, the default route first.
+    pub fn routes(&self) -> Result<Vec<String>> {
+        let text = self.namespace().ip("-4 route show dev eth0")?;
+        Ok(text.lines().map(|line| line.trim().to_owned()).collect())
+    }
+
+    /// The largest packet that leaves through the default route, in bytes: the route's own MTU, or else that of `eth0`.
+    pub fn mtu(&self) -> Result<u64> {
+        let routes = self
+            .namespace()
+            .ip_json("-4 -details route show default dev eth0")?;
+        let of_route = routes
+            .iter()
+            .flat_map(|route| route["metrics"].as_array().into_iter().flatten())
+            .find_map(|metrics| metrics["mtu"].as_u64());
+        if let Some(mtu) = of_route {
+            return Ok(mtu);
+        }
+        let links = self.namespace().ip_json("link show dev eth0")?;
+        let of_link = links.iter().find_map(|link| link["mtu"].as_u64());
+        of_link.context("eth0 has no MTU")
+    }
+
+    /// Its host name.
+    pub fn host_name(&self) -> Result<String> {
+        Ok(self.namespace().run("hostname", &[])?.trim().to_owned())
+    }
+
+    /// Lets it forget its address and its routes, as a reboot does. Its disk is left alone.
+    pub fn flush(&self) -> Result<()> {
+        self.namespace().ip("addr flush dev eth0").map(drop)
     }
 
     /// The IPv4 addresses of `eth0`, with their prefix lengths.
@@ -184,16 +181,17 @@ impl Client {
 
     /// Asks it to renew its lease now, by unicast to its server. Errors: this client cannot be asked.
     pub fn renew(&self, guest: &Guest) -> Result<()> {
-        match self.software {
-            Software::Udhcpc | Software::UdhcpcClassless => {
-                self.process.signal(nix::sys::signal::Signal::SIGUSR1)
-            }
-            Software::Dhcpcd => guest
-                .namespace()
-                .run("dhcpcd", &["-4", "-N", "eth0"])
-                .map(drop),
-            Software::Dhclient => bail!("dhclient renews when T1 is over, and only then"),
-        }
+        self.software.about().renew(self, guest)
+    }
+
+    /// Ends its lease as its operator would. Errors: this client has no such command.
+    pub fn release(&mut self, guest: &Guest) -> Result<()> {
+        self.software.about().release(self, guest)
+    }
+
+    /// Waits for its own end, at most for `bound`. Returns its exit code, or `None` when a signal ended it.
+    pub fn wait(&mut self, bound: Duration) -> Result<Option<i32>> {
+        self.process.wait(bound)
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::{MacAddr, Namespace, RawClient, Relay, Tap, namespace::require};
+use crate::{MacAddr, Namespace, RawClient, Relay, Tap, keep::Keep, namespace::require};
 use anyhow::Result;
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -14,6 +14,8 @@ const VM_BLOCK: &str = "203.0.113.0/24";
 
 /// A hypervisor: it forwards IPv4, and has no links but those that the case gives it.
 pub struct Host {
+    // Before the namespace, which it listens in.
+    _keep: Option<Keep>,
     namespace: Namespace,
 }
 
@@ -34,22 +36,30 @@ pub fn guest_mac(number: u16) -> MacAddr {
     MacAddr([0x52, 0x54, 0, 0, high, low])
 }
 
+/// The hardware address of the bridge with this name.
+pub fn bridge_mac(name: &str) -> MacAddr {
+    let id = name.bytes().fold(0u16, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u16::from(byte))
+    });
+    let [high, low] = id.to_be_bytes();
+    MacAddr([0x52, 0x54, 0, 0xbb, high, low])
+}
+
 impl Host {
     /// A hypervisor without links. Errors: not root, or `ip` is missing.
     pub fn new() -> Result<Self> {
         require(&["ip", "mount", "hostname"])?;
         let namespace = Namespace::new("hypervisor")?;
         namespace.set("ipv4/ip_forward", "1")?;
-        Ok(Self { namespace })
+        Ok(Self {
+            _keep: Keep::start(&namespace)?,
+            namespace,
+        })
     }
 
     /// Makes a bridge as libvirt makes it: with a hardware address of its own, up, without an address.
     pub fn bridge(&self, name: &str) -> Result<()> {
-        let id = name.bytes().fold(0u16, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(u16::from(byte))
-        });
-        let [high, low] = id.to_be_bytes();
-        let mac = MacAddr([0x52, 0x54, 0, 0xbb, high, low]);
+        let mac = bridge_mac(name);
         self.namespace.ip_batch(&format!(
             "link add {name} address {mac} type bridge forward_delay 0 stp_state 0\nlink set {name} up\n"
         ))
@@ -142,6 +152,18 @@ impl Host {
         ))?;
         namespace.set("ipv4/ip_forward", "1")?;
         Ok(Fabric { namespace })
+    }
+
+    /// Loses what comes in through `port` by unicast to the gateway's DHCP server, as a path that is broken one way does:
+    /// broadcasts still arrive.
+    pub fn lose_unicast_requests(&self, port: &str) -> Result<()> {
+        require(&["nft"])?;
+        let rules = format!(
+            "add table netdev lossy; \
+             add chain netdev lossy in {{ type filter hook ingress device \"{port}\" priority 0; }}; \
+             add rule netdev lossy in ip daddr {GATEWAY} udp dport 67 drop"
+        );
+        self.namespace.run("nft", &[&rules]).map(drop)
     }
 
     /// Its namespaces.

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   Guest ──veth──┐
-//!   Guest ──tap───┤ virbrN ── Host (slash32-agent and its responders) ──uplink── Fabric
+//!   Guest ──tap───┤
+//!   Qemu  ──tap───┤ virbrN ── Host (slash32-agent and its responders) ──uplink── Fabric
 //!   Tap (no kernel behind it) ┘
 //! ```
 //!
@@ -15,33 +16,54 @@
 //!   is killed, the kernel ends everything that ran inside, and with it the links.
 //! - Nothing here shares code with what it judges: frames are written and read by [`dhcp`] and `etherparse`.
 //! - A missing precondition is an error with a sentence, never a skipped case.
+//! - With `SLASH32_KEEP=FOLDER` each case leaves a capture of each of its VM links; without it, that costs nothing.
 //! - Whoever waits, waits for an event, with a bound ([`until`]).
 
 mod agent;
 mod bare_tap;
+mod boot_files;
 mod capture;
 mod client;
 mod config;
+mod console;
 pub mod dhcp;
+mod file_server;
 mod host;
+mod http;
+mod keep;
+mod link_monitor;
+pub mod linux;
+pub mod matrix;
 mod namespace;
+mod network_boot;
 mod packet;
+mod pcap;
+mod qemu;
 mod raw_client;
 mod route_monitor;
+mod router_advertiser;
 mod tap;
+mod tftp;
 mod wait;
 mod wire;
 
 pub use agent::{Agent, binary, check_config};
 pub use bare_tap::Relay;
+pub use boot_files::{BOOT_FILES_VARIABLE, BootFiles};
 pub use capture::Capture;
 pub use client::{Client, Software};
 pub use config::{LINKS, POOL_NETWORK, static_network, vm_address};
-pub use host::{Fabric, GATEWAY, Guest, Host, guest_mac};
+pub use console::Console;
+pub use file_server::{FileServer, Request};
+pub use host::{Fabric, GATEWAY, Guest, Host, bridge_mac, guest_mac};
 pub use namespace::{Namespace, Process};
+pub use network_boot::{NetworkBoot, Stage};
 pub use packet::PacketSocket;
+pub use pcap::{PcapWriter, read_pcap};
+pub use qemu::{Boot, Qemu};
 pub use raw_client::{RawClient, expect};
 pub use route_monitor::{Change, RouteChange, RouteMonitor};
+pub use router_advertiser::RouterAdvertiser;
 pub use slash32_binding::MacAddr;
 pub use tap::Tap;
 pub use wait::until;

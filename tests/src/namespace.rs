@@ -29,7 +29,7 @@ exec env --ignore-signal=CHLD cat
 "#;
 
 /// Where programs are looked for inside: a caller's PATH often lacks the sbin folders.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A machine of its own as far as links, mounts, processes and the host name go (network, mount, pid and UTS namespaces).
 ///

@@ -10,7 +10,7 @@ use nix::{
 };
 use std::{
     io::IoSliceMut,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -25,19 +25,22 @@ pub struct PacketSocket {
     address: [u8; 6],
 }
 
+/// What is known of a frame that stands in the reader's buffer.
+pub(crate) struct Heard {
+    /// The link on which it was heard.
+    pub(crate) ifindex: u32,
+    pub(crate) length: usize,
+    /// As in [`Frame`].
+    pub(crate) at: SystemTime,
+    pub(crate) outgoing: bool,
+}
+
 impl PacketSocket {
     /// Opens one on `link`. Errors: there is no such link in `namespace`.
     pub fn open(namespace: &Namespace, link: &str) -> Result<Self> {
         namespace.inside(|| {
             let address = link_address(link)?;
-            let socket = socket(
-                AddressFamily::Packet,
-                SockType::Raw,
-                SockFlag::SOCK_CLOEXEC,
-                SockProtocol::EthAll,
-            )?;
-            setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-            setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
+            let socket = hear_all()?;
             bind(socket.as_raw_fd(), &address)
                 .with_context(|| format!("cannot bind to the link {link}"))?;
             let opened = Self {
@@ -48,6 +51,41 @@ impl PacketSocket {
             while opened.receive(Duration::ZERO)?.is_some() {}
             Ok(opened)
         })
+    }
+
+    /// Opens one that hears every link of `namespace`, those too that are made later. It cannot send.
+    pub(crate) fn open_all(namespace: &Namespace) -> Result<Self> {
+        Ok(Self {
+            socket: namespace.inside(hear_all)?,
+            address: [0; 6],
+        })
+    }
+
+    /// Reads the next frame into `buffer`, without waiting; `None` when there is none.
+    pub(crate) fn receive_into(&self, buffer: &mut [u8]) -> Result<Option<Heard>> {
+        let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
+        let mut parts = [IoSliceMut::new(buffer)];
+        let message = match recvmsg::<LinkAddr>(
+            self.socket.as_raw_fd(),
+            &mut parts,
+            Some(&mut control),
+            MsgFlags::MSG_DONTWAIT,
+        ) {
+            Ok(message) => message,
+            Err(Errno::EAGAIN | Errno::ENETDOWN) => return Ok(None),
+            Err(error) => return Err(error).context("cannot receive a frame"),
+        };
+        let stamp = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::ScmTimestampns(stamp) => Some(UNIX_EPOCH + Duration::from(stamp)),
+            _ => None,
+        });
+        let from = message.address;
+        Ok(Some(Heard {
+            ifindex: from.map_or(0, |from| from.ifindex() as u32),
+            length: message.bytes,
+            at: stamp.unwrap_or_else(SystemTime::now),
+            outgoing: from.is_some_and(|from| from.pkttype() == PACKET_OUTGOING),
+        }))
     }
 
     /// The link's own hardware address at the time it was opened.
@@ -67,41 +105,35 @@ impl Wire for PacketSocket {
             return Ok(None);
         }
         let mut bytes = vec![0; 65_536];
-        let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let (length, at, outgoing) = match recvmsg::<LinkAddr>(
-            self.socket.as_raw_fd(),
-            &mut parts,
-            Some(&mut control),
-            flags,
-        ) {
-            Ok(message) => {
-                let stamp = message.cmsgs()?.find_map(|control| match control {
-                    ControlMessageOwned::ScmTimestampns(stamp) => {
-                        Some(UNIX_EPOCH + Duration::from(stamp))
-                    }
-                    _ => None,
-                });
-                let outgoing = message
-                    .address
-                    .is_some_and(|from| from.pkttype() == PACKET_OUTGOING);
-                (
-                    message.bytes,
-                    stamp.unwrap_or_else(SystemTime::now),
-                    outgoing,
-                )
-            }
-            Err(Errno::EAGAIN | Errno::ENETDOWN) => return Ok(None),
-            Err(error) => return Err(error).context("cannot receive a frame"),
+        let Some(heard) = self.receive_into(&mut bytes)? else {
+            return Ok(None);
         };
-        bytes.truncate(length);
+        bytes.truncate(heard.length);
         Ok(Some(Frame {
-            at,
+            at: heard.at,
             bytes,
-            outgoing,
+            outgoing: heard.outgoing,
         }))
     }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// A packet socket on every link of the thread's network namespace.
+fn hear_all() -> Result<OwnedFd> {
+    let socket = socket(
+        AddressFamily::Packet,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::EthAll,
+    )?;
+    setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+    setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
+    Ok(socket)
 }
 
 /// The link's index and hardware address in the thread's network namespace.

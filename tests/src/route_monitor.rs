@@ -161,7 +161,7 @@ fn read(socket: &OwnedFd, changes: &Mutex<Vec<RouteChange>>, over: &AtomicBool) 
 }
 
 /// The first netlink message (linux/netlink.h `nlmsghdr` and what follows it), and what is behind it.
-fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
     if length < 16 {
         return None;

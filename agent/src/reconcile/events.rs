@@ -4,10 +4,11 @@ use super::{Reconciler, SETTLE};
 use crate::kernel::Change;
 use crate::link::Kind;
 use crate::responders::{FromResponder, Word};
+use crate::vm::rfc3339;
 use jiff::{SignedDuration, Timestamp};
-use slash32_binding::Generation;
-use slash32_control::{EventKind, State};
-use slash32_ipc::State as ResponderState;
+use slash32_binding::{Generation, Verdict};
+use slash32_control::{EventKind, SeenFrame, State};
+use slash32_ipc::{Kept, KeptAs, State as ResponderState};
 use tokio::time::Instant;
 
 /// Two acknowledgements that are further apart than this are two. Their times are computed from ages, so not exact.
@@ -96,11 +97,16 @@ impl Reconciler {
         match message.word {
             Word::State(state) => {
                 self.responders.heard(ifindex);
+                let asked = state.asked;
                 self.take_state(ifindex, state).await;
-                for reply in self.waiting.remove(&ifindex).unwrap_or_default() {
-                    let _ = reply.send(());
+                // One that was on its way already came without the frames.
+                if asked {
+                    for reply in self.waiting.remove(&ifindex).unwrap_or_default() {
+                        let _ = reply.send(());
+                    }
                 }
             }
+            Word::Kept(kept) => self.take_frame(ifindex, &kept),
             Word::Claim(generation) => self.claim(ifindex, generation).await,
             Word::Closed => self.lose_responder(ifindex, "ended"),
             Word::Malformed(malformed) => self.lose_responder(ifindex, &malformed.to_string()),
@@ -122,6 +128,39 @@ impl Reconciler {
             given.confirmed = false;
         }
         Box::pin(self.pass_one(ifindex)).await;
+    }
+
+    /// Takes a frame that the responder kept for what it is: bytes of a stranger, to be handed on.
+    fn take_frame(&mut self, ifindex: u32, kept: &Kept) {
+        let Some(vm) = self.vms.get_mut(&ifindex) else {
+            return;
+        };
+        if vm
+            .current
+            .is_none_or(|(current, _)| current != kept.generation)
+        {
+            return;
+        }
+        let now = Timestamp::now();
+        let age = SignedDuration::from_nanos(i64::try_from(kept.age).unwrap_or(i64::MAX));
+        let (outcome, reason) = match kept.verdict {
+            Verdict::Answered(outcome) => (Some(outcome.name().to_owned()), None),
+            Verdict::Ignored(reason) => (None, Some(reason.name().to_owned())),
+        };
+        let frame = Some(SeenFrame {
+            at: rfc3339(now.checked_sub(age).unwrap_or(now)),
+            outcome,
+            reason,
+            frame: kept
+                .frame
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        });
+        match kept.kept_as {
+            KeptAs::Request => vm.seen.last_request = frame,
+            KeptAs::OtherServer => vm.seen.other_server = frame,
+        }
     }
 
     pub(super) async fn take_state(&mut self, ifindex: u32, state: ResponderState) {

@@ -18,7 +18,7 @@ pub use binding::{Binding, Routers};
 pub use core::net::Ipv4Addr;
 pub use list::{Bytes, Full, List, Text};
 pub use mac::{MacAddr, ParseMacError};
-pub use outcome::{Outcome, Reason};
+pub use outcome::{Outcome, Reason, Verdict};
 pub use overlay::{Claim, MOST_OVERLAY_BYTES, Overlay, Overlays};
 pub use prefix::{ParsePrefixError, Prefix, Route};
 pub use setting::Setting;

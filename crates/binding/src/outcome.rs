@@ -87,6 +87,8 @@ counted! {
         OtherMac = "other_mac",
         /// Option 54 names another server.
         OtherServer = "other_server",
+        /// A server's reply to a client (UDP port 67 to 68) that came in on the link: somebody else serves there, too.
+        OtherServersReply = "other_servers_reply",
         /// A DISCOVER with option 54, which RFC 2131 table 5 forbids.
         ServerIdInDiscover = "server_id_in_discover",
         /// An INFORM, DECLINE or RELEASE for another address than that of the binding, or for none.
@@ -100,4 +102,13 @@ counted! {
         /// The first ACK of a generation waited for the host route, and a later request of the client took its place.
         Held = "held",
     }
+}
+
+/// How a frame ended: in exactly one of the two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Verdict {
+    /// It was answered so.
+    Answered(Outcome),
+    /// It was not answered, and why.
+    Ignored(Reason),
 }

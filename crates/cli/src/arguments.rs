@@ -49,7 +49,10 @@ pub(crate) enum Command {
         filter: Filter,
     },
 
-    /// Show everything about one VM link: its lease, its counters, its recent history
+    /// Show everything about one VM link: its lease, its last request and the answer, its recent history
+    ///
+    /// The last request is shown decoded, with what was answered and why; so is what tells of another DHCP server on the
+    /// link. Texts of the guest are shown with their control characters escaped. With --json the whole frame is there, too.
     Show {
         /// A link, an address, a VM's name or its UUID
         #[arg(value_name = "LINK|VM|ADDRESS")]

@@ -8,13 +8,15 @@
 //!
 //! # Invariants
 //!
-//! - No text from outside reaches a terminal with a control character in it ([`output::clean`]).
+//! - No text from outside reaches a terminal with a control character in it ([`output::clean`]); what a guest sent is read
+//!   in [`guest`] only.
 //! - `watch` leaves the terminal as it was, also after a panic or a signal ([`screen::Screen`]).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod arguments;
 mod commands;
 mod filter;
+mod guest;
 mod output;
 mod screen;
 mod table;

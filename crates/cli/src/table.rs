@@ -9,6 +9,14 @@ use slash32_control::{Lease, LinkRow};
 pub(crate) fn columns<Row: IntoIterator<Item = String>>(
     rows: impl IntoIterator<Item = Row>,
 ) -> String {
+    let cleaned = |row: Row| row.into_iter().map(|cell| clean(&cell));
+    clean_columns(rows.into_iter().map(cleaned))
+}
+
+/// The same for cells that are clean already.
+pub(crate) fn clean_columns<Row: IntoIterator<Item = String>>(
+    rows: impl IntoIterator<Item = Row>,
+) -> String {
     let mut table = Table::new();
     table
         .load_style(comfy_table::presets::NOTHING)
@@ -18,7 +26,7 @@ pub(crate) fn columns<Row: IntoIterator<Item = String>>(
             if cell.is_empty() {
                 "-".to_owned()
             } else {
-                clean(&cell)
+                cell
             }
         }));
     }
@@ -81,11 +89,21 @@ pub(crate) fn time_left(lease: &Lease, now: Timestamp) -> String {
     let Ok(end) = expires_at.parse::<Timestamp>() else {
         return expires_at.clone();
     };
-    let left = end.duration_since(now).as_secs();
-    let (days, hours, minutes, seconds) =
-        (left / 86_400, left / 3600 % 24, left / 60 % 60, left % 60);
+    match end.duration_since(now).as_secs() {
+        ..=0 => "expired".to_owned(),
+        left => two_units(left),
+    }
+}
+
+/// So many seconds in their two largest units.
+pub(crate) fn two_units(seconds: i64) -> String {
+    let (days, hours, minutes, seconds) = (
+        seconds / 86_400,
+        seconds / 3600 % 24,
+        seconds / 60 % 60,
+        seconds % 60,
+    );
     match (days, hours, minutes, seconds) {
-        _ if left <= 0 => "expired".to_owned(),
         (0, 0, 0, seconds) => format!("{seconds}s"),
         (0, 0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
         (0, hours, minutes, _) => format!("{hours}h{minutes:02}m"),

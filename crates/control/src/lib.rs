@@ -60,7 +60,7 @@ pub use operator::Operator;
 pub use server::{CLIENT_LIMIT, serve};
 pub use types::{
     Event, EventKind, HistoryEntry, Lease, LinkDetail, LinkRow, ParseStateError, Port, Responder,
-    State, Version,
+    SeenFrame, State, Version,
 };
 
 /// The name of the varlink interface.

@@ -137,6 +137,25 @@ pub struct LinkDetail {
     pub options: BTreeMap<String, String>,
     /// What happened on the link, the oldest first.
     pub history: Vec<HistoryEntry>,
+    /// The last DHCP message of the guest.
+    pub last_request: Option<SeenFrame>,
+    /// The last frame that tells of another DHCP server on the link: a reply of that server, or, as long as none was seen,
+    /// a request to it.
+    pub other_server: Option<SeenFrame>,
+}
+
+/// A frame that came in on the link, which the agent has not read.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SeenFrame {
+    /// When it came: RFC 3339, in UTC.
+    pub at: String,
+    /// How it was answered, by the name of the counter; `None` when it was not.
+    pub outcome: Option<String>,
+    /// Why it was not answered, by the name of the counter; `None` when it was.
+    pub reason: Option<String>,
+    /// Its first 1500 bytes at most, from the Ethernet destination on, in lower-case hexadecimal. A stranger wrote them:
+    /// whoever reads them must expect anything.
+    pub frame: String,
 }
 
 /// A port of a bridge, or the bare tap itself.

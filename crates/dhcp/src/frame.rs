@@ -76,11 +76,13 @@ pub(crate) fn read<'a>(frame: &'a [u8], binding: &Binding) -> Result<Datagram<'a
     let destination = Ipv4Addr::from(ip.get_destination().octets());
 
     let udp = UdpPacket::new(datagram).ok_or(Reason::BadUdpLength)?;
-    if udp.get_destination() != SERVER_PORT {
+    // Ours do not come back: a socket for one protocol is not given what its own host sends.
+    let is_reply = udp.get_source() == SERVER_PORT && udp.get_destination() == CLIENT_PORT;
+    if udp.get_destination() != SERVER_PORT && !is_reply {
         return Err(Reason::NotDhcp);
     }
     let is_ours = destination == binding.gateway || Some(destination) == binding.former_gateway;
-    if destination != Ipv4Addr::BROADCAST && !is_ours {
+    if destination != Ipv4Addr::BROADCAST && !is_ours && !is_reply {
         return Err(Reason::OtherHost);
     }
     let udp_length = usize::from(udp.get_length());
@@ -89,6 +91,9 @@ pub(crate) fn read<'a>(frame: &'a [u8], binding: &Binding) -> Result<Datagram<'a
     // RFC 768: zero is "not computed".
     if udp.get_checksum() != 0 && udp_checksum(datagram, source, destination) != 0 {
         return Err(Reason::BadUdpChecksum);
+    }
+    if is_reply {
+        return Err(Reason::OtherServersReply);
     }
     Ok(Datagram {
         source,

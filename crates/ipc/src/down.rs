@@ -21,7 +21,7 @@ pub enum ToResponder {
     Confirm(Generation),
     /// This generation is over: close its sockets, forget its binding.
     End(Generation),
-    /// Answer with a State.
+    /// Answer with the frames that are kept, and then a State.
     Inquire,
     /// Exit.
     Quit,

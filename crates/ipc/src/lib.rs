@@ -3,7 +3,8 @@
 //! The two talk over one `SOCK_SEQPACKET` connection, one message a record, little-endian. Every message starts with
 //! [`VERSION`] and a kind. Downwards the agent says what it knows ([`ToResponder`]); upwards the responder, which strangers
 //! talk to, says as little as it can ([`ToAgent`]): messages of a fixed size, without an address and without a string. The
-//! agent treats anything else that comes up as a broken process, never as data.
+//! agent treats anything else that comes up as a broken process, never as data. The one exception are the two frames that a
+//! responder keeps for `slash32 show` ([`Kept`]): sent only when the agent asks, and handed on unread.
 //!
 //! ```text
 //! agent                                   responder
@@ -15,6 +16,8 @@
 //!   |  installs the host route               |
 //!   | -- Confirm{generation} ------------->  |  the ACK leaves
 //!   |  <------------------------- State ---  |
+//!   | -- Inquire ------------------------->  |  somebody wants to see the link
+//!   |  <----------------- Kept, Kept, State  |
 //!   | -- End{generation} ----------------->  |  the VM is gone: sockets closed, nothing is answered
 //! ```
 #![no_std]
@@ -24,7 +27,7 @@ mod record;
 mod up;
 
 pub use down::{Hello, MAX_DOWN, ToResponder, digest};
-pub use up::{Counters, MAX_UP, State, ToAgent};
+pub use up::{Counters, Kept, KeptAs, MAX_KEPT, MAX_UP, State, ToAgent};
 
 /// The version of these messages. A peer that speaks another one is replaced, not argued with.
 pub const VERSION: u16 = 3;

@@ -1,11 +1,20 @@
-//! Responder to agent: fixed sizes, no address, no string.
+//! Responder to agent: fixed sizes, no address, no string, but for the frames that are kept to be shown.
 
 use crate::Malformed;
 use crate::record::{Reader, Writer};
-use slash32_binding::{Generation, Outcome, Reason};
+use slash32_binding::{Bytes, Generation, Outcome, Reason, Verdict};
 
-/// Every message from a responder has this many bytes at most; a State has exactly this many.
-pub const MAX_UP: usize = 4 + 8 + 3 + 8 + 4 + 8 + 8 * (Outcome::COUNT + Reason::COUNT);
+/// Every message from a responder has this many bytes at most.
+pub const MAX_UP: usize = if STATE_SIZE > KEPT_SIZE {
+    STATE_SIZE
+} else {
+    KEPT_SIZE
+};
+const STATE_SIZE: usize = 4 + 8 + 4 + 8 + 4 + 8 + 8 * (Outcome::COUNT + Reason::COUNT);
+const KEPT_SIZE: usize = 4 + 8 + 1 + 8 + 2 + 2 + MAX_KEPT;
+
+/// So many bytes of a frame are kept and sent at most: what is behind them is lost.
+pub const MAX_KEPT: usize = 1500;
 
 /// How often each [`Outcome`] and [`Reason`] has ended a frame, since the responder's start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,8 +49,35 @@ pub struct State {
     pub told: u64,
     /// The client gave its lease back (DHCPRELEASE) and did not ask again since.
     pub released: bool,
+    /// It is the answer to an Inquire: the frames that are kept were sent before it.
+    pub asked: bool,
     /// What became of every frame.
     pub counters: Counters,
+}
+
+/// A frame that a responder keeps, for an operator to see. It is as a stranger sent it: whoever reads its bytes must expect
+/// anything of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kept {
+    /// The generation that was served when it came.
+    pub generation: Generation,
+    /// What it is kept for.
+    pub kept_as: KeptAs,
+    /// Nanoseconds since it came.
+    pub age: u64,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Its first bytes, from the Ethernet destination on.
+    pub frame: Bytes<MAX_KEPT>,
+}
+
+/// What a frame is kept for; of each kind there is one, the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeptAs {
+    /// It is the last request.
+    Request,
+    /// It tells of another DHCP server on the link.
+    OtherServer,
 }
 
 /// A message from a responder.
@@ -53,10 +89,13 @@ pub enum ToAgent {
     State(State),
     /// The first ACK of this generation is ready and waits for the host route.
     Claim(Generation),
+    /// See [`Kept`].
+    Kept(Kept),
 }
 
 const STATE: u16 = 1;
 const CLAIM: u16 = 2;
+const KEPT: u16 = 3;
 
 impl ToAgent {
     /// Writes the message to the front of `out` and returns its length.
@@ -67,6 +106,7 @@ impl ToAgent {
                 w.u64(state.generation.0);
                 w.flag(state.confirmed);
                 w.flag(state.released);
+                w.flag(state.asked);
                 w.flag(state.last_ack_age.is_some());
                 w.u64(state.last_ack_age.unwrap_or(0));
                 w.u32(state.lease_time);
@@ -86,6 +126,20 @@ impl ToAgent {
                 w.u64(generation.0);
                 w.finish()
             }
+            Self::Kept(kept) => {
+                let mut w = Writer::message(out, KEPT);
+                w.u64(kept.generation.0);
+                w.flag(kept.kept_as == KeptAs::OtherServer);
+                w.u64(kept.age);
+                let (answered, index) = match kept.verdict {
+                    Verdict::Answered(outcome) => (true, outcome.index()),
+                    Verdict::Ignored(reason) => (false, reason.index()),
+                };
+                w.flag(answered);
+                w.u8(index as u8);
+                w.list(&kept.frame, Writer::u8);
+                w.finish()
+            }
         }
     }
 
@@ -97,6 +151,7 @@ impl ToAgent {
                 let generation = Generation(r.u64()?);
                 let confirmed = r.flag()?;
                 let released = r.flag()?;
+                let asked = r.flag()?;
                 let acknowledged = r.flag()?;
                 let age = r.u64()?;
                 let lease_time = r.u32()?;
@@ -116,12 +171,34 @@ impl ToAgent {
                     released,
                     lease_time,
                     told,
+                    asked,
                     counters,
                 })
             }
             CLAIM => Self::Claim(Generation(r.u64()?)),
+            KEPT => Self::Kept(Kept {
+                generation: Generation(r.u64()?),
+                kept_as: if r.flag()? {
+                    KeptAs::OtherServer
+                } else {
+                    KeptAs::Request
+                },
+                age: r.u64()?,
+                verdict: verdict(r.flag()?, r.u8()?)?,
+                frame: r.list(0, Reader::u8)?,
+            }),
             _ => return Err(Malformed::Message),
         };
         r.finish(message)
     }
+}
+
+fn verdict(answered: bool, index: u8) -> Result<Verdict, Malformed> {
+    let index = usize::from(index);
+    let verdict = if answered {
+        Outcome::ALL.get(index).copied().map(Verdict::Answered)
+    } else {
+        Reason::ALL.get(index).copied().map(Verdict::Ignored)
+    };
+    verdict.ok_or(Malformed::Message)
 }

@@ -4,11 +4,12 @@
 
 use proptest::prelude::*;
 use slash32_binding::{
-    Binding, Claim, Generation, Ipv4Addr, List, MOST_OVERLAY_BYTES, MacAddr, Prefix, Route,
-    Routers, Setting, Text,
+    Binding, Claim, Generation, Ipv4Addr, List, MOST_OVERLAY_BYTES, MacAddr, Outcome, Prefix,
+    Reason, Route, Routers, Setting, Text, Verdict,
 };
 use slash32_ipc::{
-    Counters, Hello, MAX_DOWN, MAX_UP, Malformed, State, ToAgent, ToResponder, VERSION,
+    Counters, Hello, Kept, KeptAs, MAX_DOWN, MAX_KEPT, MAX_UP, Malformed, State, ToAgent,
+    ToResponder, VERSION,
 };
 
 fn full_binding() -> Binding {
@@ -125,11 +126,38 @@ fn up() -> impl Strategy<Value = ToAgent> {
                 lease_time: 3600,
                 told: 0xfeed,
                 released,
+                asked: confirmed != released,
                 counters,
             })
         }),
         any::<u64>().prop_map(|g| ToAgent::Claim(Generation(g))),
+        kept().prop_map(ToAgent::Kept),
     ]
+}
+
+fn kept() -> impl Strategy<Value = Kept> {
+    let verdict = prop_oneof![
+        prop::sample::select(Outcome::ALL).prop_map(Verdict::Answered),
+        prop::sample::select(Reason::ALL).prop_map(Verdict::Ignored),
+    ];
+    let bytes = prop::collection::vec(any::<u8>(), 0..=MAX_KEPT);
+    (any::<[u64; 2]>(), any::<bool>(), verdict, bytes).prop_map(
+        |([generation, age], other, verdict, bytes)| {
+            let mut frame = List::new(0);
+            frame.extend_from_slice(&bytes).unwrap();
+            Kept {
+                generation: Generation(generation),
+                kept_as: if other {
+                    KeptAs::OtherServer
+                } else {
+                    KeptAs::Request
+                },
+                age,
+                verdict,
+                frame,
+            }
+        },
+    )
 }
 
 proptest! {
@@ -161,10 +189,12 @@ proptest! {
     fn no_bytes_make_a_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..MAX_DOWN)) {
         let _ = ToAgent::decode(&bytes);
         let _ = ToResponder::decode(&bytes);
-        let mut headed = [VERSION.to_le_bytes(), [1, 0]].concat();
-        headed.extend(bytes);
-        let _ = ToAgent::decode(&headed);
-        let _ = ToResponder::decode(&headed);
+        for kind in 0..8 {
+            let mut headed = [VERSION.to_le_bytes(), [kind, 0]].concat();
+            headed.extend(&bytes);
+            let _ = ToAgent::decode(&headed);
+            let _ = ToResponder::decode(&headed);
+        }
     }
 }
 
@@ -177,4 +207,42 @@ fn a_peer_of_another_version_is_recognised_as_such() {
         ToAgent::decode(&out[..length]),
         Err(Malformed::Version(VERSION + 1))
     );
+}
+
+#[test]
+fn a_kept_frame_is_refused_when_its_length_or_its_verdict_is_none() {
+    let kept = |frame: List<u8, MAX_KEPT>| {
+        ToAgent::Kept(Kept {
+            generation: Generation(1),
+            kept_as: KeptAs::Request,
+            age: 7,
+            verdict: Verdict::Answered(Outcome::Offer),
+            frame,
+        })
+    };
+    let mut frame = List::new(0);
+    frame.extend_from_slice(&[0xee; MAX_KEPT]).unwrap();
+    let mut out = [0; MAX_UP];
+    let length = kept(frame).encode(&mut out);
+    assert_eq!(length, MAX_UP, "the longest message of all");
+    assert!(ToAgent::decode(&out).is_ok());
+    // The record says that there is a byte more, or one less, than there is.
+    const COUNT: usize = 4 + 8 + 1 + 8 + 2;
+    for count in [MAX_KEPT - 1, MAX_KEPT + 1, usize::from(u16::MAX)] {
+        let mut other = [&out[..], &[0]].concat();
+        other[COUNT..COUNT + 2].copy_from_slice(&(count as u16).to_le_bytes());
+        assert_eq!(ToAgent::decode(&other), Err(Malformed::Message), "{count}");
+    }
+    // Neither an outcome nor a reason; neither of the two.
+    for (answered, index) in [
+        (1, Outcome::COUNT as u8),
+        (0, Reason::COUNT as u8),
+        (0, 255),
+        (2, 0),
+    ] {
+        let mut other = out;
+        other[COUNT - 2..COUNT].copy_from_slice(&[answered, index]);
+        let refused = Err(Malformed::Message);
+        assert_eq!(ToAgent::decode(&other), refused, "{answered} {index}");
+    }
 }

@@ -151,6 +151,12 @@ const ARCHITECTURES: [(&str, u16); 14] = [
     ("riscv64-uefi-http", 28),
 ];
 
+/// The name of a processor architecture type, as the config takes it; `None` for one without a name.
+pub fn architecture_name(number: u16) -> Option<&'static str> {
+    let known = ARCHITECTURES.iter().find(|(_, known)| *known == number);
+    known.map(|(name, _)| *name)
+}
+
 fn architecture(item: &Item<'_>, errors: &mut Errors) -> Option<u16> {
     const RIGHT: &str = "a name such as \"x64-uefi\", or a number from 0 to 65535,";
     if !item.is_text() {

@@ -80,6 +80,7 @@ pub use allocation::{Allocations, Change, Held, SetAside};
 pub use assignment::{AddressSource, Assignment, Refusal, Unassigned};
 pub use claim::LinkGlobs;
 pub use class::{Class, ClassNames, GuestMatch, HostFact, HostMatch};
+pub use class_read::architecture_name;
 pub use config::{AgentConfig, ClaimedTwice, Config, Install, RouteConfig};
 pub use error::{ConfigError, ConfigErrors};
 pub use explain::{

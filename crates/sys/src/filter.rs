@@ -16,31 +16,36 @@ const fn ancillary(offset: i32) -> u32 {
     (libc::SKF_AD_OFF + offset) as u32
 }
 
-/// Takes only what a DHCP server of one link may see; offsets are those of an Ethernet frame.
+/// Takes only what a DHCP server of one link may see: what is sent to servers, and what other servers send to clients.
+/// Offsets are those of an Ethernet frame.
 ///
 /// Each rule stands with its reason; `tests/` sends a frame against each.
-pub(crate) const DHCP_REQUESTS: [Instruction; 17] = [
+pub(crate) const DHCP: [Instruction; 20] = [
     // A frame of a VLAN is another link's, even when the tag was taken off by the device: drop it, unless the tag only
     // carries a priority (VID 0).
     op(LOAD_WORD, ancillary(libc::SKF_AD_VLAN_TAG_PRESENT)),
     jump(JUMP_EQUAL, 0, 2, 0),
     op(LOAD_WORD, ancillary(libc::SKF_AD_VLAN_TAG)),
-    jump(JUMP_ANY_BIT, 0x0fff, 12, 0),
+    jump(JUMP_ANY_BIT, 0x0fff, 15, 0),
     // A frame to another host's address was only seen because the device is promiscuous (a bridge's ports are).
     op(LOAD_WORD, ancillary(libc::SKF_AD_PKTTYPE)),
-    jump(JUMP_EQUAL, libc::PACKET_OTHERHOST as u32, 10, 0),
+    jump(JUMP_EQUAL, libc::PACKET_OTHERHOST as u32, 13, 0),
     // EtherType IPv4.
     op(LOAD_HALF, 12),
-    jump(JUMP_EQUAL, libc::ETH_P_IP as u32, 0, 8),
+    jump(JUMP_EQUAL, libc::ETH_P_IP as u32, 0, 11),
     // No fragment: neither "more fragments" nor an offset.
     op(LOAD_HALF, 20),
-    jump(JUMP_ANY_BIT, 0x3fff, 6, 0),
+    jump(JUMP_ANY_BIT, 0x3fff, 9, 0),
     // UDP.
     op(LOAD_BYTE, 23),
-    jump(JUMP_EQUAL, libc::IPPROTO_UDP as u32, 0, 4),
+    jump(JUMP_EQUAL, libc::IPPROTO_UDP as u32, 0, 7),
     // To the DHCP server's port.
     op(LOAD_IP_HEADER_LENGTH, 14),
     op(LOAD_HALF_INDEXED, 16),
+    jump(JUMP_EQUAL, 67, 3, 0),
+    // Or from it to the client's port: another server is there, which the operator is told.
+    jump(JUMP_EQUAL, 68, 0, 3),
+    op(LOAD_HALF_INDEXED, 14),
     jump(JUMP_EQUAL, 67, 0, 1),
     op(RETURN, u32::MAX),
     op(RETURN, 0),

@@ -71,7 +71,7 @@ pub fn transmit(socket: BorrowedFd<'_>, frame: &[u8]) -> Result<()> {
     rustix::io::write(socket, frame).map(drop)
 }
 
-/// Opens the packet socket of the link with `ifindex`, narrows it to DHCP requests and locks it so.
+/// Opens the packet socket of the link with `ifindex`, narrows it to DHCP and locks it so.
 ///
 /// The order matters: the socket is made with protocol 0, so that it receives nothing; then the filter is attached and
 /// locked; only then is it bound, for IPv4 on this link. Bound first, or made with a protocol, it would queue packets of
@@ -80,7 +80,7 @@ pub fn transmit(socket: BorrowedFd<'_>, frame: &[u8]) -> Result<()> {
 /// Errors: `PERM` without CAP_NET_RAW, `NODEV` when the link is gone.
 #[cfg(feature = "agent")]
 pub fn open(ifindex: u32) -> Result<rustix::fd::OwnedFd> {
-    use crate::filter::{DHCP_REQUESTS, attach_and_lock, set_option};
+    use crate::filter::{DHCP, attach_and_lock, set_option};
     use rustix::fd::{AsFd, FromRawFd};
 
     let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
@@ -88,7 +88,7 @@ pub fn open(ifindex: u32) -> Result<rustix::fd::OwnedFd> {
     let raw = checked(unsafe { libc::socket(libc::AF_PACKET, kind, 0) }.into())?;
     // SAFETY: the kernel just gave us this descriptor, and nobody else has it.
     let socket = unsafe { rustix::fd::OwnedFd::from_raw_fd(raw as i32) };
-    attach_and_lock(socket.as_fd(), &DHCP_REQUESTS)?;
+    attach_and_lock(socket.as_fd(), &DHCP)?;
     set_option(
         socket.as_fd(),
         libc::SOL_PACKET,

@@ -31,6 +31,17 @@ pub(crate) fn workspace() -> &'static Path {
 /// # Errors
 /// When cargo does not tell, or the folder cannot be made.
 pub(crate) fn cache() -> anyhow::Result<PathBuf> {
+    let folder = target()?.join("xtask");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Cargo's target folder: the user's to choose.
+///
+/// # Errors
+/// When cargo does not tell.
+pub(crate) fn target() -> anyhow::Result<PathBuf> {
     let output = cargo()
         .args(["metadata", "--no-deps", "--format-version", "1"])
         .stderr(Stdio::inherit())
@@ -40,10 +51,7 @@ pub(crate) fn cache() -> anyhow::Result<PathBuf> {
     let target = metadata["target_directory"]
         .as_str()
         .context("cargo metadata names no target folder")?;
-    let folder = Path::new(target).join("xtask");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
-    Ok(folder)
+    Ok(target.into())
 }
 
 /// Builds the three programs and tells the folder that they are in. With `SLASH32_BIN_DIR` set nothing is built: the

@@ -16,7 +16,7 @@ use crate::step::step;
 use crate::vm::{Behind, Machine, Vm};
 use crate::{cargo, packages, privilege};
 use anyhow::{Context, Result};
-use slash32_tests::{Agent, Fabric, Host, Namespace, Software, until};
+use slash32_tests::{Agent, BootFiles, Fabric, Host, Namespace, Software, until};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -75,15 +75,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     );
     packages::install(&wanted)?;
     let programs = cargo::programs(false)?;
-    let image = arguments
+    let files = arguments
         .qemu
-        .then(|| guest::Image::prepare(&cargo::cache()?))
+        .then(|| anyhow::Ok(BootFiles::at(&guest::prepare(&cargo::cache()?)?)))
         .transpose()?;
     privilege::continue_as_root(&programs)?;
-    show(arguments, image)
+    show(arguments, files)
 }
 
-fn show(arguments: &Arguments, image: Option<guest::Image>) -> Result<()> {
+fn show(arguments: &Arguments, files: Option<BootFiles>) -> Result<()> {
     let start = Instant::now();
     picture(arguments.qemu);
     let (host, fabric) = step("hypervisor and fabric, in namespaces", || {
@@ -97,7 +97,7 @@ fn show(arguments: &Arguments, image: Option<guest::Image>) -> Result<()> {
     let _birds = step("BIRD on both, an iBGP session", || peer(&host, &fabric))?;
     let mut agent = step("slash32-agent", || Agent::start(&host, CONFIG))?;
 
-    let second = image.map_or(Machine::Namespace(Software::Udhcpc), Machine::Qemu);
+    let second = files.map_or(Machine::Namespace(Software::Udhcpc), Machine::Qemu);
     let plan = [
         (
             Behind::Bridge("virbr1"),

@@ -1,4 +1,4 @@
-//! The guest of `demo --qemu`: a stock Debian cloud kernel, its virtio modules and a static busybox.
+//! The Linux guest of `demo --qemu` and of the end-to-end cases: a stock Debian cloud kernel, its virtio modules and a static busybox.
 //!
 //! Both are Debian packages that are fetched and unpacked, not installed: a kernel would become the machine's next one, and
 //! busybox-static conflicts with busybox. The kernel is unpacked to its `vmlinux`, which QEMU boots by the PVH entry: under
@@ -7,13 +7,11 @@
 use crate::initramfs::Initramfs;
 use crate::{packages, step};
 use anyhow::{Context, bail, ensure};
+use slash32_tests::linux::{INIT, UDHCPC_SCRIPT};
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 /// The metapackage that depends on the newest cloud kernel. The guest is a PC because the PVH entry is x86's.
 const KERNEL_METAPACKAGE: &str = "linux-image-cloud-amd64";
@@ -31,75 +29,30 @@ const MODULES: [&str; 8] = [
     "virtio_net",
 ];
 
-/// The commands of busybox that the guest's scripts use.
-const APPLETS: [&str; 10] = [
-    "sh", "mount", "insmod", "ip", "udhcpc", "ping", "cat", "echo", "sleep", "hostname",
+/// The commands of busybox that the guest's scripts use, and those that a case types.
+const APPLETS: &[&str] = &[
+    "sh", "mount", "insmod", "ip", "udhcpc", "ping", "cat", "echo", "sleep", "hostname", "stty",
+    "kill", "reboot", "uname", "wget", "tftp", "md5sum", "yes", "head", "cut", "grep", "test", "[",
 ];
 
-/// What runs first in the guest. It prints what it got between marks on the console, and stays.
-const INIT: &str = include_str!("guest/init");
-
-/// What udhcpc calls with its lease: DHCP options to addresses and routes.
-const UDHCPC_SCRIPT: &str = include_str!("guest/udhcpc.script");
-
-/// What the guest prints when it has nothing more to say: its lease is applied and its gateway was pinged, or not.
-const READY: &str = "guest: ready";
-
-/// The files that QEMU boots.
-pub(crate) struct Image {
-    vmlinux: PathBuf,
-    initramfs: PathBuf,
-}
-
-impl Image {
-    /// Fetches and unpacks what is not in `cache` yet, and writes the initial RAM file system where it is not up to date.
-    ///
-    /// # Errors
-    /// When a package cannot be fetched, or is not as expected.
-    pub(crate) fn prepare(cache: &Path) -> anyhow::Result<Self> {
-        let folder = cache.join("guest");
-        if !folder.exists() {
-            step::step("fetch a kernel and busybox for the guest", || {
-                fetch(cache, &folder)
-            })?;
-        }
-        let image = Self {
-            vmlinux: folder.join("vmlinux"),
-            initramfs: folder.join("initramfs"),
-        };
-        let archive = initramfs(&folder)?;
-        // The demo comes here twice, as the user and as root; root leaves no file of its own in the user's target folder.
-        if fs::read(&image.initramfs).ok().as_ref() != Some(&archive) {
-            fs::write(&image.initramfs, archive)?;
-        }
-        Ok(image)
+/// Fetches and unpacks what is not in `cache` yet, writes the initial RAM file system where it is not up to date, and tells
+/// the folder of both: `vmlinux` and `initramfs`, as [`BootFiles`](slash32_tests::BootFiles) wants them.
+///
+/// # Errors
+/// When a package cannot be fetched, or is not as expected.
+pub(crate) fn prepare(cache: &Path) -> anyhow::Result<PathBuf> {
+    let folder = cache.join("guest");
+    if !folder.exists() {
+        step::step("fetch a kernel and busybox for the guest", || {
+            fetch(cache, &folder)
+        })?;
     }
-
-    /// QEMU with this image, its only network card on the tap `tap` with the address `mac`, its console on stdout.
-    pub(crate) fn qemu(&self, tap: &str, mac: &str) -> Command {
-        // Found by measuring: 2.4 s to init instead of 6.4 s. Mitigations guard nothing in an emulated CPU, and the
-        // clock words skip calibration loops.
-        let fast = "mitigations=off nopti tsc=reliable no_timer_check lpj=4000000";
-        let machine =
-            "-accel tcg,thread=multi,tb-size=256 -cpu qemu64 -m 192 -nodefaults -no-reboot";
-        let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(machine.split(' '))
-            .args(["-display", "none", "-serial", "stdio"])
-            .arg("-kernel")
-            .arg(&self.vmlinux)
-            .arg("-initrd")
-            .arg(&self.initramfs)
-            .arg("-append")
-            .arg(format!("console=ttyS0 quiet panic=-1 {fast}"))
-            .arg("-netdev")
-            .arg(format!("tap,id=net0,ifname={tap},script=no,downscript=no"))
-            .arg("-device")
-            .arg(format!("virtio-net-pci,netdev=net0,mac={mac},romfile="))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
-        qemu
+    let (file, archive) = (folder.join("initramfs"), initramfs(&folder)?);
+    // The demo comes here twice, as the user and as root; root leaves no file of its own in the user's target folder.
+    if fs::read(&file).ok().as_ref() != Some(&archive) {
+        fs::write(&file, archive)?;
     }
+    Ok(folder)
 }
 
 /// Fills `folder` with `vmlinux`, `busybox`, the modules and their order: all of it or nothing.
@@ -126,54 +79,10 @@ fn fetch(cache: &Path, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a guest printed on its serial console so far, without empty lines.
-pub(crate) struct Console(Arc<Mutex<Vec<String>>>);
-
-impl Console {
-    /// Reads `output` in the background, to its end.
-    pub(crate) fn of(output: ChildStdout) -> Self {
-        let console = Self(Arc::default());
-        let lines = console.0.clone();
-        std::thread::spawn(move || {
-            // The guest's terminal ends its lines with \r\n.
-            let printed = BufReader::new(output).lines().map_while(Result::ok);
-            for line in printed
-                .map(|line| line.trim_end().to_owned())
-                .filter(|line| !line.is_empty())
-            {
-                lines
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(line);
-            }
-        });
-        console
-    }
-
-    /// The lines so far.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Waits until the guest has nothing more to say, and returns what it said.
-    ///
-    /// # Errors
-    /// When it is not there within `bound`; the lines are in the error.
-    pub(crate) fn until_ready(&self, bound: Duration) -> anyhow::Result<Vec<String>> {
-        let ready =
-            || Ok(Some(self.lines()).filter(|lines| lines.iter().any(|line| line == READY)));
-        slash32_tests::until("the guest to be ready", bound, ready)
-            .with_context(|| format!("its console says:\n{}", self.lines().join("\n")))
-    }
-}
-
 /// The file system: busybox under each of its names, the modules with their order, and the two scripts.
 fn initramfs(folder: &Path) -> anyhow::Result<Vec<u8>> {
     let mut archive = Initramfs::default();
-    for name in ["bin", "dev", "etc", "modules", "proc", "sys"] {
+    for name in ["bin", "dev", "etc", "modules", "proc", "run", "sys"] {
         archive.folder(name);
     }
     archive.file("bin/busybox", &fs::read(folder.join("busybox"))?);

@@ -33,9 +33,27 @@ pub(crate) const NETWORK: &[Package] = &[
     package("util-linux", "nsenter, unshare"),
     package("nftables", "the example firewall"),
     package("tcpdump", "captures"),
+    package("tshark", "reads the captures that cases leave"),
     package("isc-dhcp-client", "a client: dhclient"),
     package("udhcpc", "a client: udhcpc"),
     package("dhcpcd-base", "a client: dhcpcd"),
+];
+
+/// The other clients of the matrix, which the tests alone need.
+pub(crate) const CLIENTS: &[Package] = &[
+    package("systemd", "a client: systemd-networkd; systemd-hostnamed"),
+    Package {
+        name: "network-manager",
+        purpose: "a client: NetworkManager",
+        service: Some("NetworkManager.service"),
+    },
+    Package {
+        name: "connman",
+        purpose: "a client: connman",
+        service: Some("connman.service"),
+    },
+    package("klibc-utils", "a client: the initramfs's ipconfig"),
+    package("dbus", "the bus of the clients that are daemons"),
 ];
 
 /// The routing daemon of the demo's fabric.
@@ -45,7 +63,7 @@ pub(crate) const BIRD: &[Package] = &[Package {
     service: Some("bird.service"),
 }];
 
-/// What `demo --qemu` needs beside a kernel, which is fetched but not installed.
+/// What a QEMU guest with Linux needs beside its kernel, which is fetched but not installed.
 pub(crate) const QEMU: &[Package] = &[
     package("qemu-system-x86", "a virtual machine"),
     package("lz4", "unpacking the guest's kernel"),
@@ -55,6 +73,13 @@ pub(crate) const QEMU: &[Package] = &[
 
 /// What the fuzz targets are built with.
 pub(crate) const FUZZ: &[Package] = &[package("g++", "libFuzzer, which is C++")];
+
+/// The firmware of the QEMU guests that boot over the network. What they load is fetched but not installed.
+pub(crate) const FIRMWARE: &[Package] = &[
+    package("seabios", "BIOS firmware"),
+    package("ipxe-qemu", "a boot ROM: iPXE"),
+    package("ovmf", "UEFI firmware"),
+];
 
 /// Runs as root: `$@` are the packages. Nothing is left behind, whatever ends it.
 const INSTALL: &str = r#"

@@ -1,30 +1,39 @@
-//! What README.md shows is what there is.
+//! What README.md and the guide show is what there is.
 
 use crate::bird;
 use clap::Parser;
 use slash32_policy::{Config, Source};
 
 const README: &str = include_str!("../../../README.md");
+/// The pages of the guide, by name, that hold configs.
+const PAGES: [(&str, &str); 1] = [("clients.md", include_str!("../../../docs/clients.md"))];
 
 /// The code blocks of README.md in `language`.
 fn blocks(language: &str) -> Vec<&'static str> {
+    blocks_of(README, language)
+}
+
+/// The code blocks of the Markdown `text` in `language`.
+fn blocks_of(text: &'static str, language: &str) -> Vec<&'static str> {
     let opening = format!("```{language}\n");
-    let mut parts = README.split(&opening);
+    let mut parts = text.split(&opening);
     parts.next();
     let blocks: Vec<_> = parts.filter_map(|part| part.split("```").next()).collect();
-    assert!(!blocks.is_empty(), "README.md has no block in {language}");
+    assert!(!blocks.is_empty(), "there is no block in {language}");
     blocks
 }
 
 #[test]
 fn every_config_is_one_that_the_agent_takes() {
-    for text in blocks("toml") {
-        let source = Source {
-            name: "README.md".into(),
-            text: text.into(),
-        };
-        let config = Config::parse(&[source]);
-        assert!(config.is_ok(), "{}", config.unwrap_err());
+    for (name, page) in [("README.md", README)].into_iter().chain(PAGES) {
+        for text in blocks_of(page, "toml") {
+            let source = Source {
+                name: name.into(),
+                text: text.into(),
+            };
+            let config = Config::parse(&[source]);
+            assert!(config.is_ok(), "{}", config.unwrap_err());
+        }
     }
 }
 

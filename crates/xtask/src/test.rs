@@ -5,7 +5,9 @@
 //! What cannot be gone on from (packages, tools, the build of the programs) ends the run.
 
 use crate::privilege::PROGRAMS_VARIABLE;
-use crate::{cargo, fuzz, packages, privilege, step};
+use crate::{captures::Captures, cargo, fuzz, guest, loaders, nextest, packages, privilege, step};
+use slash32_tests::BOOT_FILES_VARIABLE;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 /// Arguments of `cargo xtask test`.
@@ -14,6 +16,10 @@ pub(crate) struct Arguments {
     /// Skip format, clippy, documentation and dependency checks, and the minute of each fuzz target
     #[arg(long)]
     no_lint: bool,
+    /// Leave a capture of each VM link of each end-to-end case: FOLDER/BINARY/CASE/LINK.pcap; without FOLDER below cargo's
+    /// target folder
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1)]
+    keep: Option<Option<PathBuf>>,
     /// For `cargo nextest run`: names of tests, or its options; doctests are skipped then
     #[arg(last = true)]
     nextest: Vec<String>,
@@ -27,7 +33,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     privilege::ask(
         "The end-to-end tests make network namespaces, and missing packages are installed: both need root.",
     )?;
-    packages::install(packages::NETWORK)?;
+    packages::install(
+        &[
+            packages::NETWORK,
+            packages::CLIENTS,
+            packages::QEMU,
+            packages::FIRMWARE,
+        ]
+        .concat(),
+    )?;
     cargo::subcommand("nextest", "cargo-nextest")?;
 
     let mut failures = Failures::default();
@@ -36,6 +50,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         cargo::subcommand("deny", "cargo-deny")?;
         lint(&mut failures)?;
     }
+    let captures = arguments
+        .keep
+        .as_ref()
+        .map(|folder| Captures::below(folder.as_deref()));
+    let captures = captures.transpose()?;
+    let boot_files = guest::prepare(&cargo::cache()?)?;
+    loaders::add_to(&boot_files)?;
     let programs = cargo::programs(false)?;
     step::command(
         "build the tests",
@@ -51,22 +72,28 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         failures.note(fuzz::smoke())?;
     }
 
-    let mut nextest = cargo::cargo();
-    nextest
-        .args(["nextest", "run", "--workspace"])
+    let mut run = cargo::cargo();
+    run.args(["nextest", "run", "--workspace"])
         .args(&arguments.nextest);
-    nextest.env(PROGRAMS_VARIABLE, &programs);
+    run.env(PROGRAMS_VARIABLE, &programs);
+    if let Some(captures) = &captures {
+        captures.ask(&mut run);
+    }
+    run.env(BOOT_FILES_VARIABLE, &boot_files);
     let runner = privilege::runner();
     if !runner.is_empty() {
-        nextest.env(cargo::runner_variable()?, runner.join(" "));
+        run.env(cargo::runner_variable()?, runner.join(" "));
     }
-    let status = nextest.status()?;
+    let status = nextest::run(&mut run)?;
     if !status.success() {
         failures.note(Err(step::Failed {
             step: "tests".into(),
             code: step::exit_code(status),
         }
         .into()))?;
+    }
+    if let Some(captures) = &captures {
+        captures.tell();
     }
     Ok(failures.finish())
 }

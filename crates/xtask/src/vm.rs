@@ -1,8 +1,8 @@
 //! A VM of the demo: a real DHCP client in a namespace, or a real guest under QEMU, behind a bridge or a bare tap.
 
-use crate::guest::{self, Console};
-use anyhow::{Context, Result, ensure};
-use slash32_tests::{Client, GATEWAY, Guest, Host, Namespace, Process, Software, guest_mac};
+use anyhow::{Result, ensure};
+use slash32_tests::linux::Linux;
+use slash32_tests::{BootFiles, Client, GATEWAY, Guest, Host, Namespace, Qemu, Software};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(crate) enum Machine {
     /// This client, in a namespace.
     Namespace(Software),
     /// A guest under QEMU, without KVM.
-    Qemu(guest::Image),
+    Qemu(BootFiles),
 }
 
 impl Machine {
@@ -62,7 +62,7 @@ pub(crate) struct Vm {
 enum Running {
     // The client before its guest: a namespace cannot end while it holds a process that nobody has reaped.
     Namespace { client: Client, guest: Guest },
-    Qemu { _process: Process, console: Console },
+    Qemu(Linux),
 }
 
 impl Vm {
@@ -89,32 +89,14 @@ impl Vm {
                 let client = guest.start(software)?;
                 Running::Namespace { guest, client }
             }
-            Machine::Qemu(image) => {
-                let tap = match behind {
-                    Behind::Bridge(_) => format!("vnet{number}"),
-                    Behind::Tap(tap) => tap.to_owned(),
+            Machine::Qemu(files) => {
+                let (tap, bridge) = match behind {
+                    Behind::Bridge(bridge) => (format!("vnet{number}"), Some(bridge)),
+                    Behind::Tap(tap) => (tap.to_owned(), None),
                 };
-                host.namespace()
-                    .ip(&format!("tuntap add dev {tap} mode tap"))?;
-                if let Behind::Bridge(bridge) = behind {
-                    host.namespace()
-                        .ip(&format!("link set {tap} master {bridge}"))?;
-                }
-                host.namespace().ip(&format!("link set {tap} up"))?;
-                let mut process = host
-                    .namespace()
-                    .spawn(&mut image.qemu(&tap, &guest_mac(number).to_string()))?;
-                let console = Console::of(
-                    process
-                        .child()
-                        .stdout
-                        .take()
-                        .context("QEMU has no console")?,
-                );
-                Running::Qemu {
-                    _process: process,
-                    console,
-                }
+                host.qemu_tap(&tap, bridge)?;
+                let machine = Qemu::start(host, &tap, number, &Linux::boot(&files)?)?;
+                Running::Qemu(Linux::on(machine))
             }
         };
         Ok(Self {
@@ -131,13 +113,14 @@ impl Vm {
     /// # Errors
     /// When it has not within `bound`.
     pub(crate) fn configured(&mut self, address: Ipv4Addr, bound: Duration) -> Result<()> {
-        match &self.running {
+        match &mut self.running {
             Running::Namespace { guest, .. } => {
                 guest.wait_configured(address, GATEWAY, bound)?;
                 guest.ping(GATEWAY)?;
             }
-            Running::Qemu { console, .. } => {
-                let lines = console.until_ready(bound)?;
+            Running::Qemu(guest) => {
+                guest.wait_ready(bound)?;
+                let lines = guest.lines();
                 let says = |what: &str| lines.iter().any(|line| line.contains(what));
                 ensure!(
                     says(&format!("inet {address}/32 ")),
@@ -175,14 +158,15 @@ impl Vm {
                     address.unwrap_or("no address")
                 ))
             }
-            Running::Qemu { console, .. } => Ok(console.lines().join("\n")),
+            Running::Qemu(guest) => Ok(guest.lines().join("\n")),
         }
     }
 
     /// Keeps what its client said to itself: all went well.
     pub(crate) fn hush(&mut self) {
-        if let Running::Namespace { client, .. } = &mut self.running {
-            client.hush();
+        match &mut self.running {
+            Running::Namespace { client, .. } => client.hush(),
+            Running::Qemu(guest) => guest.machine().hush(),
         }
     }
 
@@ -210,7 +194,7 @@ impl Vm {
     pub(crate) fn namespace(&self) -> Option<&Namespace> {
         match &self.running {
             Running::Namespace { guest, .. } => Some(guest.namespace()),
-            Running::Qemu { .. } => None,
+            Running::Qemu(_) => None,
         }
     }
 }

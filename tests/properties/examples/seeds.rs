@@ -4,8 +4,8 @@
 //! configs. Whoever changes a format runs this again; `tests/replay.rs` says so.
 #![allow(clippy::unwrap_used)]
 
-use slash32_binding::{Generation, MacAddr};
-use slash32_ipc::{Counters, Hello, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder};
+use slash32_binding::{Generation, List, MacAddr, Outcome, Verdict};
+use slash32_ipc::{Counters, Hello, Kept, KeptAs, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder};
 use slash32_properties::Asked;
 use slash32_properties::setup::{self, ADDRESS, GATEWAY, Setup};
 use std::collections::BTreeSet;
@@ -175,7 +175,17 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         lease_time: 3600,
         told: 0xfeed,
         released: false,
+        asked: true,
         counters: Counters::ZERO,
+    };
+    let mut frame = List::new(0);
+    frame.extend_from_slice(&requests()[0].1).unwrap();
+    let kept = Kept {
+        generation: Generation(7),
+        kept_as: KeptAs::Request,
+        age: 5,
+        verdict: Verdict::Answered(Outcome::Offer),
+        frame,
     };
     vec![
         ("hello-plain", hello(&SETUPS[0])),
@@ -185,6 +195,7 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         ("inquire", down(ToResponder::Inquire)),
         ("quit", down(ToResponder::Quit)),
         ("state", up(ToAgent::State(state))),
+        ("kept", up(ToAgent::Kept(kept))),
         ("claim", up(ToAgent::Claim(Generation(7)))),
     ]
 }

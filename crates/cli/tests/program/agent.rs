@@ -3,8 +3,8 @@
 use slash32_control::{
     Done, Event, EventKind, ExplainedAddress, ExplainedNetwork, ExplainedOption, Explanation,
     HistoryEntry, Lease, LinkDetail, LinkRow, NextMac, Operator, OverriddenOption, PROTOCOL,
-    PoolRow, Port, Refused, ReloadError, ReloadReport, Responder, ShowError, State, Version,
-    resolve, serve,
+    PoolRow, Port, Refused, ReloadError, ReloadReport, Responder, SeenFrame, ShowError, State,
+    Version, resolve, serve,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -26,6 +26,8 @@ pub struct Agent {
 struct Snapshot {
     rows: Mutex<Vec<LinkRow>>,
     store: Mutex<String>,
+    /// Of every link: the last request, and what tells of another server.
+    seen: Mutex<[Option<SeenFrame>; 2]>,
     changes: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
 }
@@ -46,6 +48,7 @@ impl Agent {
         let snapshot = Arc::new(Snapshot {
             rows: Mutex::new(rows),
             store: Mutex::new("{\n  \"slash32-store\": 1\n}\n".into()),
+            seen: Mutex::default(),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(16),
         });
@@ -80,6 +83,11 @@ impl Agent {
     pub fn publish(&self, rows: Vec<LinkRow>) {
         *self.snapshot.rows.lock().unwrap() = rows;
         self.snapshot.changes.send_modify(|tick| *tick += 1);
+    }
+
+    /// Has seen these frames on every link.
+    pub fn see(&self, last_request: Option<SeenFrame>, other_server: Option<SeenFrame>) {
+        *self.snapshot.seen.lock().unwrap() = [last_request, other_server];
     }
 
     /// What was imported last.
@@ -126,6 +134,7 @@ impl Operator for Snapshot {
     }
 
     async fn show(&self, key: &str) -> Result<LinkDetail, ShowError> {
+        let [last_request, other_server] = self.seen.lock().unwrap().clone();
         Ok(LinkDetail {
             row: resolve(&self.list(), key)?.clone(),
             ports: vec![Port {
@@ -138,6 +147,8 @@ impl Operator for Snapshot {
                 time: "2026-11-22T10:40:59Z".into(),
                 event: "the link appeared".into(),
             }],
+            last_request,
+            other_server,
         })
     }
 

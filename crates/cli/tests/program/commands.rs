@@ -116,7 +116,14 @@ fn show_json_is_the_object_of_the_list_and_more() {
     let mut detail: Value =
         serde_json::from_str(&output(agent.path(), "show web1 --json")).unwrap();
     let mut more = Vec::new();
-    for key in ["ports", "counters", "options", "history"] {
+    for key in [
+        "ports",
+        "counters",
+        "options",
+        "history",
+        "last_request",
+        "other_servers",
+    ] {
         more.push(detail.as_object_mut().unwrap().remove(key).unwrap());
     }
     assert_eq!(detail, json!(bound()));
@@ -127,6 +134,8 @@ fn show_json_is_the_object_of_the_list_and_more() {
             json!({ "offer": 3, "other_mac": 0 }),
             json!({ "dns": "9.9.9.9" }),
             json!([{ "time": "2026-11-22T10:40:59Z", "event": "the link appeared" }]),
+            json!(null),
+            json!([]),
         ]
     );
 }

@@ -5,6 +5,7 @@ mod agent;
 mod commands;
 mod operations;
 mod pages;
+mod story;
 mod terminal;
 mod trouble;
 

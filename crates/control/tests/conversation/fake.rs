@@ -3,8 +3,8 @@
 use slash32_control::{
     Done, Event, EventKind, ExplainedAddress, ExplainedNetwork, ExplainedOption, Explanation,
     HistoryEntry, Lease, LinkDetail, LinkRow, NextMac, Operator, OverriddenOption, PROTOCOL,
-    PoolRow, Port, Refused, ReloadError, ReloadReport, Responder, ShowError, State, Version,
-    resolve, serve,
+    PoolRow, Port, Refused, ReloadError, ReloadReport, Responder, SeenFrame, ShowError, State,
+    Version, resolve, serve,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -305,6 +305,13 @@ pub fn detail(row: LinkRow) -> LinkDetail {
             time: "2026-11-22T10:40:59Z".into(),
             event: "the link appeared".into(),
         }],
+        last_request: Some(SeenFrame {
+            at: "2026-11-22T10:41:00Z".into(),
+            outcome: Some("offer".into()),
+            reason: None,
+            frame: "ffffffffffff".into(),
+        }),
+        other_server: None,
     }
 }
 

@@ -244,6 +244,7 @@ fn the_description_names_exactly_the_keys_that_are_sent() {
     assert_eq!(keys("LinkDetail"), sent(json!(detail)));
     assert_eq!(keys("Port"), sent(json!(detail.ports[0])));
     assert_eq!(keys("HistoryEntry"), sent(json!(detail.history[0])));
+    assert_eq!(keys("SeenFrame"), sent(json!(detail.last_request)));
     assert_eq!(keys("Pool"), sent(json!(fake::pool())));
     let explanation = fake::explanation(None, std::net::Ipv4Addr::LOCALHOST);
     let option = &explanation.options[0];

@@ -168,6 +168,25 @@ fn the_source_port_says_nothing_and_the_reply_goes_to_68() {
 }
 
 #[test]
+fn item_120_another_servers_reply_is_told_apart_and_never_answered() {
+    let mut reply = Client::sends(2).with(0, &[2]);
+    reply.ports = (67, 68);
+    for destination in [Ipv4Addr::BROADCAST, Ipv4Addr::new(198, 51, 100, 9), GATEWAY] {
+        reply.ip.1 = destination;
+        assert_eq!(
+            reply.ignored(),
+            Some(Reason::OtherServersReply),
+            "{destination}"
+        );
+    }
+    let mut broken = reply.frame();
+    broken[41] ^= 1;
+    assert_eq!(verdict(&broken), Err(Reason::BadUdpChecksum));
+    reply.link.1 = MacAddr([0x52, 0x54, 0, 0, 0, 99]);
+    assert_eq!(reply.ignored(), Some(Reason::OtherHost));
+}
+
+#[test]
 fn a_udp_length_that_is_not_there_is_refused() {
     let whole = (discover().len() - 34) as u16;
     for length in [0, 7, whole + 1, 0xffff] {
