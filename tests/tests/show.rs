@@ -88,7 +88,8 @@ fn after(software: Software) -> Result<(String, Value)> {
 #[test]
 fn every_outcome_is_counted_and_told() -> Result<()> {
     let host = Host::new()?;
-    let agent = Agent::start(&host, &static_network(&[("tap1", 1)], ""))?;
+    let config = static_network(&[("tap1", 1)], "rapid-commit = true");
+    let agent = Agent::start(&host, &config)?;
     let mut client = RawClient::new(host.tap("tap1", None)?, guest_mac(1));
     agent.wait("tap1", "ready", BOUND)?;
     let discover = client.discover();
@@ -106,6 +107,11 @@ fn every_outcome_is_counted_and_told() -> Result<()> {
         ..client.message(message_type::INFORM)
     };
     let cases = [
+        (
+            "ack_rapid_commit",
+            client.discover().with(80, &[]),
+            "by rapid commit",
+        ),
         (
             "ack_init_reboot",
             client.init_reboot(vm_address(1)),
