@@ -61,8 +61,8 @@ fn contents<'b>(outcome: Outcome, request: &Message, binding: &'b Binding) -> Re
         return refused;
     }
     Reply {
-        // Copied when it is ours: an OFFER has none, and no other address is ever named.
-        ciaddr: if outcome != Outcome::Offer && request.ciaddr() == binding.address {
+        // Copied when it is ours: no other address is ever named, and a DISCOVER has none, whatever it says.
+        ciaddr: if !answers_discover(outcome) && request.ciaddr() == binding.address {
             binding.address
         } else {
             none
@@ -90,9 +90,8 @@ enum Delivery {
 impl Delivery {
     fn of(outcome: Outcome, request: &Message, binding: &Binding) -> Self {
         let has_address = match outcome {
-            Outcome::Offer => false,
             Outcome::AckInform => true,
-            _ => request.ciaddr() == binding.address,
+            _ => !answers_discover(outcome) && request.ciaddr() == binding.address,
         };
         let nowhere = request.chaddr() == MacAddr::ZERO;
         if is_refusal(outcome) || nowhere || (request.wants_broadcast() && !has_address) {
@@ -114,6 +113,11 @@ impl Delivery {
             destination,
         }
     }
+}
+
+/// The client has no address yet, so its ciaddr means nothing (RFC 2131 §4.4.1, table 5).
+fn answers_discover(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Offer | Outcome::AckRapidCommit)
 }
 
 fn is_refusal(outcome: Outcome) -> bool {

@@ -145,20 +145,23 @@ fn answers(arguments: &[&str]) -> bool {
 /// # Errors
 /// When rustc does not tell its host.
 pub(crate) fn runner_variable() -> anyhow::Result<String> {
+    let host = host()?.to_uppercase().replace('-', "_");
+    Ok(format!("CARGO_TARGET_{host}_RUNNER"))
+}
+
+/// The target triple of this machine.
+///
+/// # Errors
+/// When rustc does not tell it.
+pub(crate) fn host() -> anyhow::Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
         .arg("-vV")
         .output()
         .context("cannot run rustc")?;
     let answer = String::from_utf8_lossy(&output.stdout);
-    let host = answer
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("rustc -vV names no host")?;
-    Ok(format!(
-        "CARGO_TARGET_{}_RUNNER",
-        host.to_uppercase().replace('-', "_")
-    ))
+    let host = answer.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc -vV names no host")
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Everything that a contributor runs: `cargo xtask test`, `cargo xtask demo`, `cargo xtask bench`, `cargo xtask golden`.
+//! Everything that a contributor runs: `cargo xtask test`, `cargo xtask demo`, `cargo xtask bench`, `cargo xtask fuzz`,
+//! `cargo xtask golden`.
 //!
 //! Two promises hold for all of them. They never touch the machine's own interfaces: whatever is networked happens in
 //! namespaces made for it, which the kernel takes down with the process that made them. And building stays the user's:
@@ -14,6 +15,7 @@ mod captures;
 mod cargo;
 mod demo;
 mod figures;
+mod fuzz;
 mod golden;
 mod guest;
 mod initramfs;
@@ -50,6 +52,8 @@ enum Command {
     Demo(demo::Arguments),
     /// How long it takes from a link to an address
     Bench(bench::Arguments),
+    /// What no test thought of: libFuzzer on the core, the options, the records and the config
+    Fuzz(fuzz::Arguments),
     /// Records what real clients send and what they are answered, or blesses new answers
     Golden(golden::Arguments),
 }
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Golden(arguments) => golden::run(&arguments),
     };
     result.unwrap_or_else(|error| {

@@ -71,6 +71,9 @@ pub(crate) const QEMU: &[Package] = &[
     package("zstd", "unpacking the guest's kernel"),
 ];
 
+/// What the fuzz targets are built with.
+pub(crate) const FUZZ: &[Package] = &[package("g++", "libFuzzer, which is C++")];
+
 /// The firmware of the QEMU guests that boot over the network. What they load is fetched but not installed.
 pub(crate) const FIRMWARE: &[Package] = &[
     package("seabios", "BIOS firmware"),

@@ -1,10 +1,11 @@
-//! `cargo xtask test`: lints first, tests last, so that the run ends with the test runner's own summary.
+//! `cargo xtask test`: lints first, then a minute of each fuzz target, and tests last, so that the run ends with the test
+//! runner's own summary.
 //!
 //! A lint that fails is shown at once and does not keep the tests from running; the exit code is that of the first failure.
 //! What cannot be gone on from (packages, tools, the build of the programs) ends the run.
 
 use crate::privilege::PROGRAMS_VARIABLE;
-use crate::{captures::Captures, cargo, guest, loaders, nextest, packages, privilege, step};
+use crate::{captures::Captures, cargo, fuzz, guest, loaders, nextest, packages, privilege, step};
 use slash32_tests::BOOT_FILES_VARIABLE;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -12,7 +13,7 @@ use std::process::{Command, ExitCode};
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Skip format, clippy, documentation and dependency checks
+    /// Skip format, clippy, documentation and dependency checks, and the minute of each fuzz target
     #[arg(long)]
     no_lint: bool,
     /// Leave a capture of each VM link of each end-to-end case: FOLDER/BINARY/CASE/LINK.pcap; without FOLDER below cargo's
@@ -66,6 +67,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "doctests",
             cargo::cargo().args(["test", "--quiet", "--doc", "--workspace"]),
         ))?;
+    }
+    if !arguments.no_lint && arguments.nextest.is_empty() {
+        failures.note(fuzz::smoke())?;
     }
 
     let mut run = cargo::cargo();

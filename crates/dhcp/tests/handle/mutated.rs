@@ -87,7 +87,7 @@ impl Damage {
 }
 
 /// A captured request, damaged; headers right.
-fn damaged_request() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn damaged_request() -> impl Strategy<Value = Vec<u8>> {
     let requests: Vec<Vec<u8>> = CAPTURES
         .iter()
         .flat_map(|(_, pcap)| frames(pcap))
@@ -110,7 +110,7 @@ fn damaged_request() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// A captured frame with any bytes changed, headers included.
-fn damaged_frame() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn damaged_frame() -> impl Strategy<Value = Vec<u8>> {
     let all: Vec<Vec<u8>> = CAPTURES
         .iter()
         .flat_map(|(_, pcap)| frames(pcap))
@@ -126,7 +126,7 @@ fn text<const N: usize>(pattern: &'static str) -> impl Strategy<Value = Text<N>>
     pattern.prop_map(|text| Text::new(&text).unwrap())
 }
 
-fn binding() -> impl Strategy<Value = Binding> {
+pub(crate) fn binding() -> impl Strategy<Value = Binding> {
     let texts = (
         text::<63>("[a-z]{0,63}"),
         text::<253>("[a-z]{0,60}(\\.[a-z]{1,60}){0,2}"),
@@ -185,7 +185,7 @@ fn binding() -> impl Strategy<Value = Binding> {
 }
 
 /// What a class may set, for clients that say something of themselves.
-fn overlaid() -> impl Strategy<Value = Binding> {
+pub(crate) fn overlaid() -> impl Strategy<Value = Binding> {
     let claims = proptest::sample::subsequence(
         vec![
             Claim::VendorClass("*"),
