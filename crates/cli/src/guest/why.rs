@@ -37,9 +37,9 @@ impl Facts<'_> {
                 }
                 _ => format!("offered {address}"),
             },
-            Outcome::AckRapidCommit => format!(
-                "acknowledged at once: it takes {address} by rapid commit (option 80)"
-            ),
+            Outcome::AckRapidCommit => {
+                format!("acknowledged at once: it takes {address} by rapid commit (option 80)")
+            }
             Outcome::AckSelecting => format!("acknowledged: it took the offer of {address}"),
             Outcome::AckInitReboot => {
                 format!("acknowledged: it started with {address}, which it remembered")
