@@ -238,14 +238,7 @@ fn mask(asked: &Options, binding: &Binding) -> Ipv4Addr {
         .value(code::USER_CLASS)
         .is_some_and(|class| class.windows(4).any(|text| text == b"iPXE"))
         || asked.value(code::IPXE).is_some();
-    let has_list = asked
-        .value(code::PARAMETER_REQUEST_LIST)
-        .is_some_and(|list| !list.is_empty());
-    if is_ipxe
-        && has_list
-        && !asked.ask_for(code::CLASSLESS_ROUTE)
-        && binding.netmask.is_broadcast()
-    {
+    if is_ipxe && !asked.ask_for(code::CLASSLESS_ROUTE) && binding.netmask.is_broadcast() {
         OLD_IPXE_MASK
     } else {
         binding.netmask

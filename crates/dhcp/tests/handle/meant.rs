@@ -193,8 +193,6 @@ impl Intent {
 pub(crate) enum Meaning {
     /// This, as `dhcproto` reads it.
     Is(DhcpOption),
-    /// One of these.
-    OneOf(Vec<DhcpOption>),
     /// These names, as `dhcproto` reads them.
     Names(Vec<String>),
     /// These bytes.
@@ -352,9 +350,7 @@ fn mask(options: &Options, said: &Said) -> Meaning {
     let thirty = DhcpOption::SubnetMask(Ipv4Addr::new(255, 255, 255, 252));
     match &said.list {
         Some(list) if list.contains(&121) => Meaning::Is(own),
-        Some(list) if !list.is_empty() => Meaning::Is(thirty),
-        // No iPXE was seen to ask for nothing.
-        _ => Meaning::OneOf(vec![own, thirty]),
+        _ => Meaning::Is(thirty),
     }
 }
 

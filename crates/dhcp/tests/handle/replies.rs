@@ -337,7 +337,7 @@ fn old_ipxe_gets_a_mask_that_lets_it_use_the_router() {
                 .option(175, &[1]),
             &wide,
         ),
-        ("no list", discover().option(77, b"iPXE"), &wide),
+        ("no list", discover().option(77, b"iPXE"), &narrow),
         (
             "another class",
             discover().list(&[1, 3]).option(77, b"iPX"),
