@@ -1,34 +1,36 @@
 //! The Internet checksum (RFC 1071).
 
 /// A ones' complement sum of 16-bit words, in whatever byte order this machine has (RFC 1071 §2 B).
+///
+/// Four sums of 32-bit words, which do not wait for each other; what is carried stays in their upper halves to the end.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Sum(u64);
+pub(crate) struct Sum([u64; 4]);
 
 impl Sum {
     /// The sum with `bytes` added, as 16-bit words in the order of the network; an odd last byte has a zero behind it.
     ///
     /// Every call but the last must be given an even number of bytes.
     pub(crate) fn add(self, bytes: &[u8]) -> Self {
-        let (words, rest) = bytes.as_chunks();
-        let mut last = [0; 8];
+        let (blocks, rest) = bytes.as_chunks();
+        let mut last = [0; 16];
         for (place, byte) in last.iter_mut().zip(rest) {
             *place = *byte;
         }
-        words
-            .iter()
-            .chain(core::iter::once(&last))
-            .fold(self, |sum, word| sum.plus(u64::from_ne_bytes(*word)))
+        blocks.iter().fold(self.plus(&last), Self::plus)
     }
 
-    /// Four words at once: what is carried out of one is carried into the next, and out of the last into the first.
-    fn plus(self, words: u64) -> Self {
-        let (sum, carried) = self.0.overflowing_add(words);
-        Self(sum + u64::from(carried))
+    fn plus(self, block: &[u8; 16]) -> Self {
+        let (words, _) = block.as_chunks();
+        let mut sums = self.0;
+        for (sum, word) in sums.iter_mut().zip(words) {
+            *sum += u64::from(u32::from_ne_bytes(*word));
+        }
+        Self(sums)
     }
 
     /// What stands in a checksum field: 0 for a sum over bytes that have their own checksum among them, when it is right.
     pub(crate) fn complement(self) -> u16 {
-        let mut sum = self.0;
+        let mut sum: u64 = self.0.iter().sum();
         while sum > 0xffff {
             sum = (sum & 0xffff) + (sum >> 16);
         }

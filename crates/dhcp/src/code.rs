@@ -94,9 +94,11 @@ impl Codes {
     pub(crate) fn remove(&mut self, code: u8) -> bool {
         let word = &mut self.0[usize::from(code / 64)];
         let bit = 1 << (code % 64);
-        let was_there = *word & bit != 0;
-        *word &= !bit;
-        was_there
+        let is_there = *word & bit != 0;
+        if is_there {
+            *word &= !bit;
+        }
+        is_there
     }
 
     /// Takes out what is in `other`.
