@@ -102,6 +102,11 @@ fn each_stage_of_a_network_boot_gets_its_own_file_and_all_get_one_address() -> R
             boots(http, 16),
             Some("http://192.0.2.10/ipxe.efi"),
         ),
+        (
+            "UEFI by HTTP on arm64",
+            boots(http, 19),
+            Some("http://192.0.2.10/ipxe-arm64.efi"),
+        ),
         ("iPXE", ipxe, Some("http://192.0.2.10/menu.ipxe")),
         ("the installed system", Vec::new(), None),
     ];

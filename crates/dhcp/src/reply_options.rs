@@ -1,8 +1,8 @@
 //! Which options a reply carries, in which order, and which give way when the client cannot take them all.
 //!
 //! An OFFER, an ACK and the ACK of an INFORM carry the same, except that the last has no times (RFC 2131 §4.3.5):
-//! 53, 54, 51, 58, 59, 1, 121, 3, then 80 in an ACK that a DISCOVER got at once, 6, 26, then what the parameter request
-//! list asks for in its order, then 81 for a client that sent one and what the operator sends unasked, then 61 and 82 as the
+//! 53, 54, 51, 58, 59, 1, 121, 3, 6, 26, then 80 in an ACK that a DISCOVER got at once, what the parameter request list
+//! asks for in its order, 81 for a client that sent one and what the operator sends unasked, then 61 and 82 as the
 //! client sent them. A NAK has 53, 54, 56, 61 and 82.
 //!
 //! When the field is too short, the last of these give way first, each as a whole, with these exceptions: 61 comes
@@ -182,10 +182,6 @@ fn configuration(
     if with_router {
         writer.write_array(code::ROUTER, binding.gateway.octets());
     }
-    if with_rapid_commit {
-        writer.write(code::RAPID_COMMIT, &[]);
-    }
-
     let mut extras = Extras {
         writer,
         asked,
@@ -194,6 +190,9 @@ fn configuration(
         left: offered,
     };
     extras.send_unasked();
+    if with_rapid_commit {
+        extras.writer.write_array(code::RAPID_COMMIT, []);
+    }
     match asked.value(code::PARAMETER_REQUEST_LIST) {
         Some(list) if !list.is_empty() => list.iter().for_each(|code| extras.send(*code)),
         _ => WITHOUT_A_LIST

@@ -188,7 +188,7 @@ fn each_boot_program_is_told_what_to_load_next() {
     assert!(last.claims().eq([Claim::UserClass("iPXE")]));
     assert_eq!(
         (any.overlays.iter().count(), any.boot_file.as_str()),
-        (5, "")
+        (6, "")
     );
     let installed = binding(&vm(bridge("virbr2"), "installed"));
     let mut settings = installed
