@@ -130,10 +130,16 @@ impl Cell {
 /// Keeps what a case found: one cell of the row of `client`, whose `version` is what the program itself says.
 ///
 /// A cell that is recorded again is replaced. Without [`FOLDER_VARIABLE`] nothing is kept.
-/// Errors: the folder cannot be written; or README.md has a row of this client and this version, and says something else.
+/// Errors: the folder cannot be written; README.md has no row of this client, of whatever version; or it has one of this
+/// version, and says something else.
 pub fn record(client: &str, version: &str, column: Column, cell: &Cell) -> Result<()> {
     if let Some(folder) = std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from) {
         write(&folder, client, version, column, cell)?;
+    }
+    if !is_documented(DOCUMENTED, client) {
+        bail!(
+            "README.md has no row of {client}; cargo xtask test prints the one that it should have"
+        );
     }
     let said = documented(DOCUMENTED, &format!("{client} {version}"), column);
     match said.filter(|said| *cell != Cell::Failed && *said != cell.text()) {
@@ -144,6 +150,16 @@ pub fn record(client: &str, version: &str, column: Column, cell: &Cell) -> Resul
         ),
         None => Ok(()),
     }
+}
+
+/// A table of the Markdown `text` has a row of `client`, of whatever version.
+fn is_documented(text: &str, client: &str) -> bool {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| "))
+        .any(|row| {
+            row.strip_prefix(client)
+                .is_some_and(|rest| rest.starts_with(' '))
+        })
 }
 
 /// The cell in the row that begins with `client` in a table of the Markdown `text` with this column.
@@ -321,6 +337,14 @@ mod tests {
 | udhcpc 1.35 | – (not read) |
 "
         );
+    }
+
+    #[test]
+    fn a_client_is_documented_by_a_row_of_any_version() {
+        let text = "| client | T1 |\n|---|---|\n| dhcpcd 9.4.1 | ACK |\n";
+        assert!(is_documented(text, "dhcpcd"));
+        assert!(!is_documented(text, "dhcp"));
+        assert!(!is_documented(text, "dhclient"));
     }
 
     #[test]
