@@ -10,6 +10,7 @@
 mod config;
 mod kernel;
 mod link;
+mod log;
 mod operator;
 mod plan;
 mod presence;
@@ -28,7 +29,6 @@ use responders::{Responders, Setup};
 use slash32_policy::Config;
 use slash32_store::{Embedded, Opened, Store};
 use std::fs;
-use std::io::IsTerminal;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -66,7 +66,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         println!("{}: ok", arguments.config.display());
         return Ok(());
     }
-    log();
+    let journal = log::start();
     if !nix::unistd::geteuid().is_root() {
         tracing::warn!(
             "not started as root: without CAP_NET_ADMIN and CAP_NET_RAW no link can be served"
@@ -76,23 +76,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start the event loop")?
-        .block_on(serve(arguments.config.clone(), config))
-}
-
-/// To stderr, a line an event; without a time under systemd, whose journal has its own.
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("SLASH32_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        lines.without_time().init()
-    } else {
-        lines.init()
-    }
+        .block_on(async {
+            if let Some(journal) = journal {
+                tokio::spawn(async move { journal.keep_up().await });
+            }
+            serve(arguments.config.clone(), config).await
+        })
 }
 
 async fn serve(config_file: PathBuf, config: Config) -> Result<()> {

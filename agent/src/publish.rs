@@ -69,11 +69,7 @@ impl Published {
         address: Option<Ipv4Addr>,
         text: String,
     ) {
-        match link {
-            Some((name, _)) if kind == EventKind::Failed => tracing::warn!("{name}: {text}"),
-            Some((name, _)) => tracing::info!("{name}: {text}"),
-            None => tracing::info!("{text}"),
-        }
+        self.log(link, kind, address, &text);
         let event = Event {
             time: rfc3339(time),
             link: link.map(|(name, _)| name.to_owned()),
@@ -84,6 +80,46 @@ impl Published {
         };
         // Nobody listening is no fault.
         let _ = self.events.send(event);
+    }
+
+    /// The line of an event, with the fields that the journal finds it by.
+    fn log(
+        &self,
+        link: Option<(&str, u32)>,
+        kind: EventKind,
+        address: Option<Ipv4Addr>,
+        text: &str,
+    ) {
+        let Some((name, ifindex)) = link else {
+            return tracing::info!(
+                event = kind.name(),
+                address = address.map(display),
+                "{text}"
+            );
+        };
+        let (vm, uuid) = self
+            .links()
+            .get(&ifindex)
+            .map(|shown| (shown.detail.row.vm.clone(), shown.detail.row.uuid.clone()))
+            .unwrap_or_default();
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    link = name,
+                    ifindex,
+                    vm = vm.as_deref(),
+                    uuid = uuid.as_deref(),
+                    address = address.map(display),
+                    event = kind.name(),
+                    "{name}: {text}"
+                )
+            };
+        }
+        if kind == EventKind::Failed {
+            line!(warn)
+        } else {
+            line!(info)
+        }
     }
 }
 

@@ -536,7 +536,11 @@ fn allocations(config: &Config, boot: &str, records: &Records) -> Allocations {
     for reservation in &records.reservations {
         if let Err(refusal) = allocations.bind(&reservation.link, reservation.address) {
             let (link, address) = (&reservation.link, reservation.address);
-            tracing::warn!("{link} is bound to {address} in the store, which {refusal}");
+            tracing::warn!(
+                link,
+                address = display(address),
+                "{link} is bound to {address} in the store, which {refusal}"
+            );
         }
     }
     for aside in &records.set_asides {

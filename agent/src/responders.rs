@@ -339,7 +339,7 @@ async fn find_one(path: PathBuf, link: String) -> Option<Found> {
         Ok(None) => (None, "nobody listens".to_owned()),
         Err(_) => (None, "it says nothing".to_owned()),
     };
-    tracing::info!(link, "responder not adopted: {reason}");
+    tracing::info!(link, "{link}: responder not adopted: {reason}");
     if let Some(process) = process {
         let _ = process.kill();
     }

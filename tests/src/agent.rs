@@ -21,6 +21,7 @@ pub struct Agent<'h> {
     host: &'h Host,
     folder: TempDir,
     process: Option<Process>,
+    environment: Vec<(String, String)>,
     hushed: bool,
 }
 
@@ -88,6 +89,7 @@ impl<'h> Agent<'h> {
             host,
             folder,
             process: None,
+            environment: Vec::new(),
             hushed: false,
         };
         agent.configure(config)?;
@@ -122,12 +124,13 @@ impl<'h> Agent<'h> {
         let log = File::options()
             .create(true)
             .append(true)
-            .open(self.folder.path().join("log"))?;
+            .open(self.log_file())?;
         let mut command = Command::new(binary("slash32-agent")?);
         command
             .arg("--config")
             .arg(self.config_file())
-            .env("RUST_BACKTRACE", "1");
+            .env("RUST_BACKTRACE", "1")
+            .envs(self.environment.iter().map(|(key, value)| (key, value)));
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -151,9 +154,19 @@ impl<'h> Agent<'h> {
         self.folder.path().join("run/agent.sock")
     }
 
+    /// A variable of its environment, from its next start on.
+    pub fn set_variable(&mut self, key: &str, value: &str) {
+        self.environment.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// The file that its stdout and stderr are. It is there once the agent was started.
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
     /// What it logged so far, over all its lives.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
     /// Keeps its log to itself when it is dropped.

@@ -30,7 +30,8 @@ impl Reconciler {
             match record {
                 Some(record) => self.adopt_one(found, &record.clone()),
                 None => {
-                    tracing::info!("{}: a responder of another link is dismissed", found.link);
+                    let link = &*found.link;
+                    tracing::info!(link, "{link}: a responder of another link is dismissed");
                     found.dismiss();
                 }
             }
@@ -118,10 +119,12 @@ impl Reconciler {
         self.given.insert(ifindex, given);
         self.vms.insert(ifindex, vm);
         self.responders.adopt(ifindex, found);
+        let (link, generation) = (&*record.link, state.generation);
         tracing::info!(
-            "{}: responder adopted, generation {}",
-            record.link,
-            state.generation
+            link,
+            ifindex,
+            address = display(record.address),
+            "{link}: responder adopted, generation {generation}"
         );
     }
 }

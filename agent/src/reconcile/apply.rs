@@ -125,7 +125,12 @@ impl Reconciler {
             Step::SetIpv4 { ifindex } => {
                 // A VM with less than the best settings is better than a VM without an address.
                 if let Err(error) = self.kernel.set_ipv4(ifindex, Ipv4Settings::VM_LINK).await {
-                    tracing::warn!("link {ifindex}: cannot set rp_filter and the like: {error}");
+                    let link = self.table.get(ifindex).map_or("", |link| &link.name);
+                    tracing::warn!(
+                        link,
+                        ifindex,
+                        "{link}: cannot set rp_filter and the like: {error}"
+                    );
                 }
                 self.table
                     .put_settings(ifindex, Some(Ipv4Settings::VM_LINK), None);
@@ -135,7 +140,12 @@ impl Reconciler {
                 if let Some(link) = self.table.get(ifindex)
                     && let Err(error) = set_ipv6(&link.name, disabled)
                 {
-                    tracing::warn!("{}: cannot set its IPv6 settings: {error}", link.name);
+                    let link = &*link.name;
+                    tracing::warn!(
+                        link,
+                        ifindex,
+                        "{link}: cannot set its IPv6 settings: {error}"
+                    );
                 }
                 self.table.put_settings(
                     ifindex,
@@ -307,7 +317,8 @@ impl Reconciler {
             // Without it a renewal may be answered by port-unreachable as well; the VM is served all the same.
             let idle = slash32_sys::idle::open(&link.name, serve.binding.gateway)
                 .inspect_err(|error| {
-                    tracing::warn!("{}: no idle socket on port 67: {error}", link.name)
+                    let link = &*link.name;
+                    tracing::warn!(link, ifindex, "{link}: no idle socket on port 67: {error}");
                 })
                 .ok();
             let descriptors: Vec<_> = [Some(packet.as_fd()), idle.as_ref().map(AsFd::as_fd)]

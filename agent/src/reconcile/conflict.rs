@@ -111,34 +111,36 @@ impl Reconciler {
             .vms
             .values()
             .find(|vm| vm.current.is_some_and(|(_, current)| current == address));
-        let holder = holder.map(|vm| (vm.ifindex, vm.claimed || vm.acked_at.is_some()));
-        self.dirty.extend(holder.map(|(ifindex, _)| ifindex));
+        // A VM that runs here keeps its address, and so does one whose address somebody fixed: there is no next one for it,
+        // and a move from another host looks like this, too. Its row says so.
+        let runs = holder.is_some_and(|vm| vm.claimed || vm.acked_at.is_some());
+        let holder = holder.map(|vm| (vm.name.clone(), vm.ifindex));
+        let link = holder.as_ref().map(|(name, ifindex)| (&**name, *ifindex));
+        self.dirty.extend(link.map(|(_, ifindex)| ifindex));
         let is_aside = self
             .allocations
             .set_asides()
             .any(|(aside, why)| aside == address && why.why == ANNOUNCED);
-        // A VM that runs here keeps its address, and so does one whose address somebody fixed: there is no next one for it,
-        // and a move from another host looks like this, too. Its row says so.
-        let runs = holder.is_some_and(|(_, runs)| runs);
         match (announced && !runs && !self.is_fixed(address), is_aside) {
             (true, false) => {
                 self.allocations.set_aside(address, None, ANNOUNCED);
-                self.tell_conflict(address, "is announced by another host, and set aside");
+                self.tell_conflict(link, address, "is announced by another host, and set aside");
             }
             (false, true) => {
                 self.allocations.restore(address);
                 self.look_again();
-                self.tell_conflict(address, "is no longer set aside");
+                self.tell_conflict(link, address, "is no longer set aside");
             }
             _ => {}
         }
     }
 
-    fn tell_conflict(&self, address: Ipv4Addr, what: &str) {
+    /// `link` is that of the VM which was to have the address.
+    fn tell_conflict(&self, link: Option<(&str, u32)>, address: Ipv4Addr, what: &str) {
         let text = format!("{address} {what}");
         self.published.event(
             Timestamp::now(),
-            None,
+            link,
             EventKind::Conflict,
             Some(address),
             text,
@@ -180,7 +182,11 @@ impl Reconciler {
                 reason: ANSWERED.into(),
                 since,
             }));
-            self.tell_conflict(address, "answers a ping, and is set aside for ten minutes");
+            self.tell_conflict(
+                None,
+                address,
+                "answers a ping, and is set aside for ten minutes",
+            );
         }
         self.probe_ahead();
     }
