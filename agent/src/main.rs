@@ -11,6 +11,7 @@ mod config;
 mod kernel;
 mod link;
 mod log;
+mod metrics;
 mod operator;
 mod plan;
 mod presence;
@@ -23,6 +24,7 @@ mod vm;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use metrics::Exporter;
 use publish::Published;
 use reconcile::{Parts, Reconciler};
 use responders::{Responders, Setup};
@@ -95,12 +97,13 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
     let (store, blind) = open_store(&config.agent.state_dir.join("slash32.redb"))?;
     let listener = listen(&runtime.join("agent.sock"))?;
 
-    if config.agent.metrics.is_some() {
-        tracing::warn!("metrics are not in this version: [agent] metrics is not served");
-    }
     let (to_inbox, inbox) = mpsc::channel(1024);
     let (to_requests, requests) = mpsc::channel(64);
     let published = Arc::new(Published::new(to_requests));
+    let (exporter, metrics) = Exporter::new(Arc::clone(&published));
+    if let Some(address) = config.agent.metrics {
+        tokio::spawn(metrics::serve(address, exporter));
+    }
     let (uid, gid) = responder_user();
     let setup = Setup {
         program: responder_program(&config)?,
@@ -127,6 +130,7 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
         blind,
         responders: Responders::new(setup, to_inbox),
         published: Arc::clone(&published),
+        metrics,
         inbox,
         changes,
         requests,

@@ -1,10 +1,12 @@
 //! What operators see: a snapshot that the reconcile task replaces link by link, and that the operator API reads without
 //! waiting for it.
 
+use crate::metrics::{LinkCount, Remark};
 use crate::operator::Request;
 use crate::vm::rfc3339;
 use jiff::Timestamp;
 use slash32_control::{Event, EventKind, LinkDetail, LinkRow, State};
+use slash32_policy::PoolUse;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,11 +21,13 @@ pub(crate) struct Shown {
     pub(crate) detail: LinkDetail,
     /// When the acknowledged lease ends: nobody tells the agent, so it is looked at when somebody asks.
     pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) remarks: Vec<Remark>,
 }
 
 /// The published snapshot.
 pub(crate) struct Published {
     links: Mutex<BTreeMap<u32, Shown>>,
+    pools: Mutex<Vec<PoolUse>>,
     changes: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
     requests: mpsc::Sender<Request>,
@@ -33,6 +37,7 @@ impl Published {
     pub(crate) fn new(requests: mpsc::Sender<Request>) -> Self {
         Self {
             links: Mutex::new(BTreeMap::new()),
+            pools: Mutex::new(Vec::new()),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             requests,
@@ -58,6 +63,11 @@ impl Published {
         }
         drop(links);
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Replaces what is shown of the pools.
+    pub(crate) fn put_pools(&self, pools: Vec<PoolUse>) {
+        *self.pools.lock().unwrap_or_else(PoisonError::into_inner) = pools;
     }
 
     /// Tells whoever listens, and the log.
@@ -125,11 +135,15 @@ impl Published {
 
 /// A lease that has run out since the row was made shows.
 fn aged(mut row: LinkRow, expires_at: Option<Timestamp>) -> LinkRow {
-    if row.state == State::Bound && expires_at.is_some_and(|end| end <= Timestamp::now()) {
+    if has_expired(row.state, expires_at, Timestamp::now()) {
         row.state = State::Ready;
         row.reason = Some("the lease has expired".into());
     }
     row
+}
+
+fn has_expired(state: State, expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+    state == State::Bound && expires_at.is_some_and(|end| end <= now)
 }
 
 impl Published {
@@ -150,6 +164,34 @@ impl Published {
         let mut shown = self.links().get(&ifindex).cloned()?;
         shown.detail.row = aged(shown.detail.row, shown.expires_at);
         Some(shown.detail)
+    }
+
+    /// How many links there are of each sort.
+    pub(crate) fn count(&self) -> LinkCount {
+        let now = Timestamp::now();
+        let mut count = LinkCount::default();
+        for shown in self.links().values() {
+            let row = &shown.detail.row;
+            let state = match row.state {
+                bound if has_expired(bound, shown.expires_at, now) => State::Ready,
+                state => state,
+            };
+            count.states[state as usize] += 1;
+            for remark in &shown.remarks {
+                count.remarks[*remark as usize] += 1;
+            }
+            count.routes += u64::from(row.route);
+            count.responders += u64::from(row.responder.is_some());
+        }
+        count
+    }
+
+    /// How far each pool is used.
+    pub(crate) fn pools(&self) -> Vec<PoolUse> {
+        self.pools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Asks the reconcile task for something; `None` when it does not answer, because the agent ends.

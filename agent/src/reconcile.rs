@@ -16,6 +16,7 @@ mod reload;
 
 use crate::kernel::{Change, Kernel};
 use crate::link::LinkTable;
+use crate::metrics::{Metrics, ResponderEnd};
 use crate::operator::Request;
 use crate::plan::{Desired, Observed, ObservedLink, ObservedResponder, Step, plan};
 use crate::probe::Probes;
@@ -92,6 +93,7 @@ pub(crate) struct Reconciler {
     waiting: BTreeMap<u32, Vec<oneshot::Sender<()>>>,
 
     published: Arc<Published>,
+    metrics: Arc<Metrics>,
     inbox: mpsc::Receiver<FromResponder>,
     changes: mpsc::UnboundedReceiver<Change>,
     requests: mpsc::Receiver<Request>,
@@ -108,6 +110,7 @@ pub(crate) struct Parts {
     pub(crate) blind: Option<String>,
     pub(crate) responders: Responders,
     pub(crate) published: Arc<Published>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) inbox: mpsc::Receiver<FromResponder>,
     pub(crate) changes: mpsc::UnboundedReceiver<Change>,
     pub(crate) requests: mpsc::Receiver<Request>,
@@ -157,6 +160,7 @@ impl Reconciler {
             dump_again: None,
             waiting: BTreeMap::new(),
             published: parts.published,
+            metrics: parts.metrics,
             inbox: parts.inbox,
             changes: parts.changes,
             requests: parts.requests,
@@ -166,6 +170,7 @@ impl Reconciler {
         reconciler.adopted = true;
         reconciler.judge_conflicts();
         reconciler.pass().await;
+        reconciler.publish_pools();
         Ok(reconciler)
     }
 
@@ -188,6 +193,7 @@ impl Reconciler {
                 () = tokio::time::sleep_until(deadline) => self.tick().await,
             }
             self.pass().await;
+            self.publish_pools();
         }
     }
 
@@ -220,6 +226,7 @@ impl Reconciler {
         if self.dump_at <= now
             && let Err(error) = self.dump().await
         {
+            self.metrics.kernel_dumps.count(false);
             tracing::warn!("cannot read the host's links and routes, trying again: {error}");
             self.dump_at = now + SETTLE;
         }
@@ -227,7 +234,8 @@ impl Reconciler {
         self.dirty
             .extend(self.vms.values().filter(|vm| due(vm)).map(|vm| vm.ifindex));
         for ifindex in self.responders.silent() {
-            self.lose_responder(ifindex, "says nothing, so it is replaced");
+            let why = "says nothing, so it is replaced";
+            self.lose_responder(ifindex, ResponderEnd::Silent, why);
         }
         if self.retry_save_at.take_if(|at| *at <= now).is_some()
             || self.save_leases_at.is_some_and(|at| at <= now)
@@ -257,6 +265,7 @@ impl Reconciler {
             .extend(self.routes.iter().map(|route| route.ifindex));
         self.routes_stale = false;
         self.dump_at = self.dump_again.take().unwrap_or(Instant::now() + FULL_PASS);
+        self.metrics.kernel_dumps.count(true);
         Ok(())
     }
 
@@ -265,6 +274,7 @@ impl Reconciler {
         if self.dirty.is_empty() {
             return;
         }
+        let start = Instant::now();
         if self.routes_stale {
             self.dump_routes().await;
         }
@@ -284,6 +294,7 @@ impl Reconciler {
         failed.extend(self.apply(steps).await);
         self.conclude(&scope, &failed);
         self.probe_ahead();
+        self.metrics.count_pass(start.elapsed());
     }
 
     /// Brings one link to what it should be, in the middle of a pass over others.
@@ -404,6 +415,7 @@ impl Reconciler {
         let frees = self.unsaved.iter().any(frees_an_address);
         let records = std::mem::take(&mut self.unsaved);
         let store = Arc::clone(&self.store);
+        let start = Instant::now();
         // A commit waits for the disk: elsewhere, so that the operator API goes on answering.
         let saved = tokio::task::spawn_blocking(move || {
             let result = store
@@ -413,6 +425,8 @@ impl Reconciler {
             (result, records)
         })
         .await;
+        self.metrics
+            .count_commit(matches!(saved, Ok((Ok(()), _))), start.elapsed());
         match saved {
             Ok((Ok(()), _)) => {
                 if self.store_trouble.take().is_some() {
@@ -473,10 +487,17 @@ impl Reconciler {
                     other_server: vm.seen.other_server.clone(),
                 },
                 expires_at: vm.expires_at(),
+                remarks: vm.remarks(now),
             });
             shown.push((*ifindex, entry));
         }
         self.published.put(shown);
+    }
+
+    /// Shows how far each pool is used.
+    fn publish_pools(&self) {
+        self.published
+            .put_pools(self.allocations.pools(&self.config));
     }
 
     fn responder_row(&self, ifindex: u32) -> Option<slash32_control::Responder> {

@@ -34,6 +34,8 @@ pub(crate) struct FromResponder {
     /// Which connection: an older one's last words mean nothing.
     pub(crate) connection: u64,
     pub(crate) word: Word,
+    /// When it was read.
+    pub(crate) heard: Instant,
 }
 
 #[derive(Debug)]
@@ -404,6 +406,7 @@ async fn read(
                 ifindex,
                 connection,
                 word,
+                heard: Instant::now(),
             })
             .await
             .is_err()

@@ -1,6 +1,7 @@
 //! What the agent remembers of one VM link between two passes.
 
 use crate::link::Link;
+use crate::metrics::Remark;
 use crate::plan::Serve;
 use crate::presence::Stay;
 use jiff::Timestamp;
@@ -89,6 +90,9 @@ pub(crate) enum Condition {
     /// A VM is served; the reason names what an operator should know all the same.
     Served(Option<String>),
 }
+
+/// Why a link is served whose bridge has more than one port with carrier.
+pub(crate) const SEVERAL_PORTS: &str = "several ports";
 
 impl VmLink {
     pub(crate) fn new(link: &Link) -> Self {
@@ -213,11 +217,28 @@ impl VmLink {
             return Some("a second MAC is ignored".into());
         }
         let other_server = || {
-            let seen = self.has_ignored(Reason::OtherServersReply)
-                || self.has_ignored(Reason::OtherServer);
-            seen.then(|| "another DHCP server is on the link: slash32 show tells which".into())
+            self.has_other_server()
+                .then(|| "another DHCP server is on the link: slash32 show tells which".into())
         };
         self.own_remark(bound).or_else(other_server)
+    }
+
+    fn has_other_server(&self) -> bool {
+        self.has_ignored(Reason::OtherServersReply) || self.has_ignored(Reason::OtherServer)
+    }
+
+    /// Everything that is to be said of the link beside its state, of which [`Self::state`] gives one reason.
+    pub(crate) fn remarks(&self, now: Timestamp) -> Vec<Remark> {
+        let Condition::Served(reason) = &self.condition else {
+            return Vec::new();
+        };
+        let is_true = |remark: &Remark| match remark {
+            Remark::SeveralPorts => reason.as_deref() == Some(SEVERAL_PORTS),
+            Remark::SecondMac => self.has_ignored(Reason::OtherMac),
+            Remark::OtherDhcpServer => self.has_other_server(),
+            Remark::OlderOptions => self.is_bound(now) && self.runs_on_older(),
+        };
+        Remark::ALL.into_iter().filter(is_true).collect()
     }
 
     /// What is to be said of the VM's own lease.

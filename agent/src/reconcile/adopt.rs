@@ -119,6 +119,7 @@ impl Reconciler {
         self.given.insert(ifindex, given);
         self.vms.insert(ifindex, vm);
         self.responders.adopt(ifindex, found);
+        self.metrics.responder_adoptions.inc();
         let (link, generation) = (&*record.link, state.generation);
         tracing::info!(
             link,

@@ -3,6 +3,7 @@
 use super::Reconciler;
 use crate::kernel::{RequestError, set_ipv6};
 use crate::link::{Ipv4Settings, Ipv6Settings, LinkAddress};
+use crate::metrics::{ResponderEnd, Results};
 use crate::plan::{ObservedResponder, Serve, Step};
 use crate::responders::ResponderError;
 use crate::route::HostRoute;
@@ -44,6 +45,13 @@ impl From<RequestError> for Fault {
 impl From<ResponderError> for Fault {
     fn from(error: ResponderError) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+/// An operation on a link that is gone has no result.
+fn count(results: &Results, result: &Result<(), Fault>) {
+    if !matches!(result, Err(Fault::Vanished)) {
+        results.count(result.is_ok());
     }
 }
 
@@ -172,7 +180,8 @@ impl Reconciler {
                     .tell(ifindex, &ToResponder::End(generation), &[])
                     .is_err()
                 {
-                    self.lose_responder(ifindex, "does not read, so it is replaced");
+                    let why = "does not read, so it is replaced";
+                    self.lose_responder(ifindex, ResponderEnd::Deaf, why);
                 } else if let Some(given) = self.given.get_mut(&ifindex) {
                     *given = ObservedResponder {
                         generation: Generation::NONE,
@@ -203,14 +212,25 @@ impl Reconciler {
     }
 
     async fn remove_route(&mut self, route: HostRoute) -> Result<(), Fault> {
-        self.kernel.remove_route(&route).await?;
+        let removed = self.kernel.remove_route(&route).await.map_err(Fault::from);
+        count(&self.metrics.routes_removed, &removed);
+        removed?;
         self.routes.remove(&route);
         self.tell_route(route, false);
         Ok(())
     }
 
     async fn add_route(&mut self, route: HostRoute) -> Result<(), Fault> {
-        if let Err(error) = self.kernel.add_route(&route).await {
+        let added = self.put_route(&route).await;
+        count(&self.metrics.routes_added, &added);
+        added?;
+        self.routes.insert(route);
+        self.tell_route(route, true);
+        Ok(())
+    }
+
+    async fn put_route(&mut self, route: &HostRoute) -> Result<(), Fault> {
+        if let Err(error) = self.kernel.add_route(route).await {
             if error.number() != Some(Errno::EEXIST as i32) {
                 return Err(match Fault::from(error) {
                     Fault::Failed(error) => Fault::Failed(format!(
@@ -222,15 +242,13 @@ impl Reconciler {
             }
             // Ours after all, told late; or somebody else's, which is not touched.
             self.dump_routes().await;
-            if !self.routes.contains(&route) {
+            if !self.routes.contains(route) {
                 return Err(Fault::Failed(format!(
                     "another route to {} with metric {} is in the way: find out who put it there (ip route show {})",
                     route.prefix, route.metric, route.prefix
                 )));
             }
         }
-        self.routes.insert(route);
-        self.tell_route(route, true);
         Ok(())
     }
 
@@ -265,8 +283,11 @@ impl Reconciler {
         }
         vm.started = Some((now, starts));
         vm.baseline = slash32_ipc::Counters::ZERO;
+        vm.counters = slash32_ipc::Counters::ZERO;
         let name = vm.name.clone();
-        self.responders.start(ifindex, &name)?;
+        let started = self.responders.start(ifindex, &name);
+        self.metrics.responder_starts.count(started.is_ok());
+        started?;
         self.given.insert(
             ifindex,
             ObservedResponder {
@@ -332,6 +353,7 @@ impl Reconciler {
         if let Err(error) = told {
             self.lose_responder(
                 ifindex,
+                ResponderEnd::Deaf,
                 &format!("does not take its binding ({error}), so it is replaced"),
             );
             return Ok(());

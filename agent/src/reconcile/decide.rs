@@ -5,7 +5,7 @@ use crate::link::{Kind, Link, LinkTable};
 use crate::plan::{DesiredLink, Serve};
 use crate::presence::{Presence, Served, Stay, foreign_address, is_port_or_loopback, presence};
 use crate::route::HostRoute;
-use crate::vm::{Condition, KeptLease, VmLink};
+use crate::vm::{Condition, KeptLease, SEVERAL_PORTS, VmLink};
 use jiff::Timestamp;
 use slash32_binding::{Binding, Ipv4Addr, Prefix};
 use slash32_control::{EventKind, Port};
@@ -127,7 +127,7 @@ impl Reconciler {
             Err(reason) => return Verdict::Not(Condition::Unassigned(reason.to_string())),
         };
         let remark = match (several, down) {
-            (true, _) => Some("several ports".to_owned()),
+            (true, _) => Some(SEVERAL_PORTS.to_owned()),
             (_, true) => Some("the bridge is down".to_owned()),
             _ => {
                 foreign_address(link, network.gateway).or_else(|| self.conflict(assignment.address))

@@ -3,6 +3,7 @@
 use super::{Reconciler, SETTLE};
 use crate::kernel::Change;
 use crate::link::Kind;
+use crate::metrics::ResponderEnd;
 use crate::responders::{FromResponder, Word};
 use crate::vm::rfc3339;
 use jiff::{SignedDuration, Timestamp};
@@ -52,6 +53,7 @@ impl Reconciler {
             }
             Change::Foreign { route, present } => self.notice_foreign(route, present),
             Change::Overrun => {
+                self.metrics.netlink_overruns.inc();
                 tracing::warn!("netlink messages were lost; looking at everything again");
                 // What is still queued is older than the loss, so one dump comes at once and one when it is settled.
                 self.dump_soon();
@@ -107,14 +109,16 @@ impl Reconciler {
                 }
             }
             Word::Kept(kept) => self.take_frame(ifindex, &kept),
-            Word::Claim(generation) => self.claim(ifindex, generation).await,
-            Word::Closed => self.lose_responder(ifindex, "ended"),
-            Word::Malformed(malformed) => self.lose_responder(ifindex, &malformed.to_string()),
+            Word::Claim(generation) => self.claim(ifindex, generation, message.heard).await,
+            Word::Closed => self.lose_responder(ifindex, ResponderEnd::Ended, "ended"),
+            Word::Malformed(malformed) => {
+                self.lose_responder(ifindex, ResponderEnd::Malformed, &malformed.to_string());
+            }
         }
     }
 
     /// The first ACK of a generation waits for its host route.
-    async fn claim(&mut self, ifindex: u32, generation: Generation) {
+    async fn claim(&mut self, ifindex: u32, generation: Generation, heard: Instant) {
         let Some(vm) = self.vms.get_mut(&ifindex) else {
             return;
         };
@@ -128,6 +132,10 @@ impl Reconciler {
             given.confirmed = false;
         }
         Box::pin(self.pass_one(ifindex)).await;
+        let given = self.given.get(&ifindex);
+        let confirmed =
+            given.is_some_and(|given| given.generation == generation && given.confirmed);
+        self.metrics.count_claim(confirmed, heard.elapsed());
     }
 
     /// Takes a frame that the responder kept for what it is: bytes of a stranger, to be handed on.
@@ -168,7 +176,8 @@ impl Reconciler {
         let Some(vm) = self.vms.get_mut(&ifindex) else {
             return;
         };
-        vm.counters = state.counters;
+        let before = std::mem::replace(&mut vm.counters, state.counters);
+        self.metrics.count_frames(&before, &state.counters);
         if vm
             .current
             .is_some_and(|(current, _)| current == state.generation)
@@ -247,7 +256,8 @@ impl Reconciler {
     }
 
     /// A responder ended, or is ended: its link gets a new one.
-    pub(super) fn lose_responder(&mut self, ifindex: u32, why: &str) {
+    pub(super) fn lose_responder(&mut self, ifindex: u32, end: ResponderEnd, why: &str) {
+        self.metrics.count_responder_end(end);
         self.responders.kill(ifindex);
         self.given.remove(&ifindex);
         self.dirty.insert(ifindex);

@@ -26,6 +26,12 @@ impl Reconciler {
 
     /// Reads the config again and puts it into force. Without `force` not when a bound VM would lose its address.
     pub(super) async fn reload(&mut self, force: bool) -> Result<ReloadReport, ReloadError> {
+        let reloaded = self.put_into_force(force).await;
+        self.metrics.count_reload(reloaded.is_ok());
+        reloaded
+    }
+
+    async fn put_into_force(&mut self, force: bool) -> Result<ReloadReport, ReloadError> {
         let config = crate::config::load(&self.config_file);
         let config = config.map_err(|error| ReloadError::Config {
             text: format!("{error:#}"),
