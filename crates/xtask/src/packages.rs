@@ -71,6 +71,13 @@ pub(crate) const QEMU: &[Package] = &[
     package("zstd", "unpacking the guest's kernel"),
 ];
 
+/// Who reads the agent's metrics.
+pub(crate) const METRICS: &[Package] = &[Package {
+    name: "prometheus",
+    purpose: "scrapes the agent; promtool tries the alerts",
+    service: Some("prometheus.service"),
+}];
+
 /// What the fuzz targets are built with.
 pub(crate) const FUZZ: &[Package] = &[package("g++", "libFuzzer, which is C++")];
 

@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             packages::CLIENTS,
             packages::QEMU,
             packages::FIRMWARE,
+            packages::METRICS,
         ]
         .concat(),
     )?;
