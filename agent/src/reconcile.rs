@@ -344,6 +344,12 @@ impl Reconciler {
                 vm.retry = None;
             }
         }
+        for ifindex in self.responders.outdated() {
+            let is_served = |vm: &VmLink| vm.serve.is_some();
+            if !self.vms.get(&ifindex).is_some_and(is_served) {
+                self.responders.end_outdated(ifindex);
+            }
+        }
         self.publish(scope);
     }
 

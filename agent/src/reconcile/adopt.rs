@@ -7,6 +7,7 @@ use crate::responders::Found;
 use crate::vm::{Condition, VmLink};
 use jiff::{SignedDuration, Timestamp};
 use slash32_binding::Generation;
+use slash32_ipc::State;
 use slash32_store::{Attachment, Change as Record};
 use std::collections::BTreeMap;
 
@@ -28,7 +29,10 @@ impl Reconciler {
                 .get(&found.link)
                 .filter(|record| self.is_same_link(record));
             match record {
-                Some(record) => self.adopt_one(found, &record.clone()),
+                Some(record) => match found.state.clone() {
+                    Some(state) => self.adopt_one(found, state, &record.clone()),
+                    None => self.succeed(found, record.ifindex),
+                },
                 None => {
                     tracing::info!("{}: a responder of another link is dismissed", found.link);
                     found.dismiss();
@@ -80,12 +84,20 @@ impl Reconciler {
         record.boot == self.boot && self.table.get(record.ifindex).is_some()
     }
 
-    fn adopt_one(&mut self, found: Found, record: &Attachment) {
+    /// The link's responder speaks another version of the control protocol: it gets a successor.
+    fn succeed(&mut self, found: Found, ifindex: u32) {
+        tracing::info!(
+            "{}: the responder is of another version and serves until its successor does",
+            found.link
+        );
+        self.responders.succeed(ifindex, found);
+    }
+
+    fn adopt_one(&mut self, found: Found, state: State, record: &Attachment) {
         let Some(link) = self.table.get(record.ifindex) else {
             return;
         };
         let ifindex = link.ifindex;
-        let state = found.state.clone();
         let mut vm = VmLink::new(link);
         // The first pass sees that the link has another name now.
         vm.name.clone_from(&record.link);

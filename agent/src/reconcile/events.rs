@@ -97,6 +97,9 @@ impl Reconciler {
         match message.word {
             Word::State(state) => {
                 self.responders.heard(ifindex);
+                if state.generation != Generation::NONE {
+                    self.responders.end_outdated(ifindex);
+                }
                 let asked = state.asked;
                 self.take_state(ifindex, state).await;
                 // One that was on its way already came without the frames.
