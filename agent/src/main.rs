@@ -10,6 +10,7 @@
 mod config;
 mod kernel;
 mod link;
+mod moment;
 mod operator;
 mod plan;
 mod presence;

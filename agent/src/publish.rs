@@ -1,9 +1,11 @@
 //! What operators see: a snapshot that the reconcile task replaces link by link, and that the operator API reads without
 //! waiting for it.
 
+use crate::moment::Moment;
 use crate::operator::Request;
 use crate::vm::rfc3339;
 use jiff::Timestamp;
+use slash32_binding::Instant;
 use slash32_control::{Event, EventKind, LinkDetail, LinkRow, State};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -18,7 +20,7 @@ const EVENTS: usize = 4096;
 pub(crate) struct Shown {
     pub(crate) detail: LinkDetail,
     /// When the acknowledged lease ends: nobody tells the agent, so it is looked at when somebody asks.
-    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Instant>,
 }
 
 /// The published snapshot.
@@ -88,8 +90,8 @@ impl Published {
 }
 
 /// A lease that has run out since the row was made shows.
-fn aged(mut row: LinkRow, expires_at: Option<Timestamp>) -> LinkRow {
-    if row.state == State::Bound && expires_at.is_some_and(|end| end <= Timestamp::now()) {
+fn aged(mut row: LinkRow, expires_at: Option<Instant>) -> LinkRow {
+    if row.state == State::Bound && expires_at.is_some_and(|end| end <= Moment::now().boot) {
         row.state = State::Ready;
         row.reason = Some("the lease has expired".into());
     }

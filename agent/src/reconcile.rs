@@ -16,6 +16,7 @@ mod reload;
 
 use crate::kernel::{Change, Kernel};
 use crate::link::LinkTable;
+use crate::moment::Moment;
 use crate::operator::Request;
 use crate::plan::{Desired, Observed, ObservedLink, ObservedResponder, Step, plan};
 use crate::probe::Probes;
@@ -460,7 +461,7 @@ impl Reconciler {
 
     /// Shows operators how the links in `scope` are now, and tells what has changed.
     fn publish(&mut self, scope: &BTreeSet<u32>) {
-        let now = Timestamp::now();
+        let now = Moment::now();
         let mut shown = Vec::new();
         for ifindex in scope {
             if let Some(vm) = self.vms.get_mut(ifindex) {

@@ -315,11 +315,17 @@ impl Responders {
             Ok(socket) => match tokio::time::timeout(ANSWER, first_state(&socket)).await {
                 Ok(Some((process, Ok(state)))) => (socket, process, Ok(Some(state))),
                 Ok(Some((process, Err(Malformed::Version(_))))) => (socket, process, Ok(None)),
-                Ok(Some((process, Err(malformed)))) => (socket, process, Err(malformed.to_string())),
+                Ok(Some((process, Err(malformed)))) => {
+                    (socket, process, Err(malformed.to_string()))
+                }
                 Ok(None) => (socket, None, Err("it ended".to_owned())),
                 Err(_) => {
                     let process = self.listener_of(&socket);
-                    (socket, process, Err("it says nothing, so it is ended".to_owned()))
+                    (
+                        socket,
+                        process,
+                        Err("it says nothing, so it is ended".to_owned()),
+                    )
                 }
             },
             Err(_) => {
@@ -338,7 +344,8 @@ impl Responders {
         match reason {
             Ok(state) => {
                 // One that was on its way out stays so, whatever it speaks.
-                found.state = state.filter(|_| !found.path.extension().is_some_and(|end| end == OUTDATED));
+                found.state =
+                    state.filter(|_| !found.path.extension().is_some_and(|end| end == OUTDATED));
                 Some(found)
             }
             Err(reason) => {
@@ -420,9 +427,7 @@ impl Found {
 }
 
 /// The process and the first word of whoever has accepted `socket`; `None` when it is gone.
-async fn first_state(
-    socket: &UnixDatagram,
-) -> Option<(Option<Process>, Result<State, Malformed>)> {
+async fn first_state(socket: &UnixDatagram) -> Option<(Option<Process>, Result<State, Malformed>)> {
     let mut buffer = [0; MAX_UP];
     let record = receive(socket, &mut buffer).await.ok()?;
     let process = record.sender.and_then(|pid| Process::open(pid).ok());

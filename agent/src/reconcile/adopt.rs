@@ -1,11 +1,11 @@
 //! The agent comes back: responders go on where they are.
 
 use super::Reconciler;
+use crate::moment::Moment;
 use crate::plan::ObservedResponder;
 use crate::presence::Stay;
 use crate::responders::Found;
 use crate::vm::{Condition, VmLink};
-use jiff::{SignedDuration, Timestamp};
 use slash32_binding::Generation;
 use slash32_ipc::State;
 use slash32_store::{Attachment, Change as Record};
@@ -112,13 +112,11 @@ impl Reconciler {
             });
             vm.claimed = state.confirmed;
             vm.released = state.released;
-            let age = state
-                .last_ack_age
-                .map(|age| SignedDuration::from_nanos(age as i64));
-            vm.acked_at = age.and_then(|age| Timestamp::now().checked_sub(age).ok());
+            let now = Moment::now();
+            vm.acked_at = state.last_ack_age.map(|age| now.ago(age));
             vm.lease_time = state.lease_time;
             vm.acked_digest = state.told;
-            if let Some(lease) = vm.lease() {
+            if let Some(lease) = vm.lease(now) {
                 self.keep_lease(lease);
             }
         }
