@@ -94,6 +94,20 @@ impl Wire for Tap {
             Err(error) => Err(error).with_context(|| format!("cannot read from {}", self.name)),
         }
     }
+
+    fn discard(&self) -> Result<()> {
+        // The rest of a longer frame is thrown away by the kernel.
+        let mut bytes = [0; 64];
+        loop {
+            match (&self.file).read(&mut bytes) {
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot read from {}", self.name));
+                }
+            }
+        }
+    }
 }
 
 impl AsFd for Tap {

@@ -25,4 +25,10 @@ pub trait Wire: AsFd + Send {
 
     /// The next frame, or `None` when there was none for `bound` (zero: only what is already there).
     fn receive(&self, bound: Duration) -> Result<Option<Frame>>;
+
+    /// Throws away what is already there.
+    fn discard(&self) -> Result<()> {
+        while self.receive(Duration::ZERO)?.is_some() {}
+        Ok(())
+    }
 }

@@ -1,9 +1,9 @@
 //! 10,000 flaps of a link leave nothing behind in the agent or in a responder.
 
 use crate::stage::CONFIG;
-use anyhow::{Context, Result, ensure};
-use slash32_tests::{Agent, Fleet, Host, all_bound};
-use std::{fs, path::Path, time::Instant};
+use anyhow::{Result, ensure};
+use slash32_tests::{Agent, Fleet, Held, Host, all_bound};
+use std::{fs, time::Instant};
 
 /// Flaps before the first look: by then every buffer has grown to what it needs.
 const WARM_UP: usize = 1_000;
@@ -12,14 +12,6 @@ const FLAPS: usize = 10_000;
 /// own coming and going is below it.
 const ALLOWED: u64 = 1_024;
 
-/// What a process holds.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    descriptors: usize,
-    /// `Private_Clean` and `Private_Dirty` of proc_pid_smaps(5), in KiB.
-    private: u64,
-}
-
 #[test]
 fn load_ten_thousand_flaps_leave_no_descriptor_process_or_memory_behind() -> Result<()> {
     let host = Host::new()?;
@@ -27,7 +19,6 @@ fn load_ten_thousand_flaps_leave_no_descriptor_process_or_memory_behind() -> Res
     let fleet = Fleet::bind(&host, &agent, &[1, 2, 3])?;
     let addresses = fleet.addresses();
     let mut renewals = fleet.renew();
-    let inside = |pid: u64| host.namespace().path(format!("/proc/{pid}"));
     let agent_pid = agent.process()?.inner_pid()?;
     let mut looks = Vec::new();
     let start = Instant::now();
@@ -36,9 +27,9 @@ fn load_ten_thousand_flaps_leave_no_descriptor_process_or_memory_behind() -> Res
             .ip_batch(&"link set vnet1 down\nlink set vnet1 up\n".repeat(flaps))?;
         renewals.once_more(&[])?;
         let pids = all_bound(&agent, &addresses)?;
-        let mut held = vec![Held::of(&inside(agent_pid))?];
+        let mut held = vec![Held::by(&host, agent_pid)?];
         for pid in pids.values() {
-            held.push(Held::of(&inside(*pid))?);
+            held.push(Held::by(&host, *pid)?);
         }
         looks.push((pids, processes(&host)?, held));
     }
@@ -57,7 +48,7 @@ fn load_ten_thousand_flaps_leave_no_descriptor_process_or_memory_behind() -> Res
     );
     for (before, after) in before.iter().zip(after) {
         ensure!(
-            after.descriptors <= before.descriptors && after.private <= before.private + ALLOWED,
+            after.is_within(before, ALLOWED),
             "{before:?} became {after:?}"
         );
     }
@@ -65,24 +56,6 @@ fn load_ten_thousand_flaps_leave_no_descriptor_process_or_memory_behind() -> Res
     let refused = accounts.values().map(|one| one.refused).sum::<usize>();
     ensure!(refused == 0, "renewals were refused: {accounts:?}");
     Ok(())
-}
-
-impl Held {
-    fn of(process: &Path) -> Result<Self> {
-        let rollup = fs::read_to_string(process.join("smaps_rollup"))?;
-        let private = rollup.lines().filter(|line| line.starts_with("Private_"));
-        let sizes = private.map(|line| {
-            let size = line
-                .split_whitespace()
-                .nth(1)
-                .context("a line without a size")?;
-            Ok(size.parse::<u64>()?)
-        });
-        Ok(Self {
-            descriptors: fs::read_dir(process.join("fd"))?.count(),
-            private: sizes.sum::<Result<u64>>()?,
-        })
-    }
 }
 
 /// How many processes there are on the host, with those that have ended and that nobody waits for.
