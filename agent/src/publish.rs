@@ -1,6 +1,8 @@
 //! What operators see: a snapshot that the reconcile task replaces link by link, and that the operator API reads without
 //! waiting for it.
 
+mod talk;
+
 use crate::moment::Moment;
 use crate::operator::Request;
 use crate::vm::rfc3339;
@@ -10,6 +12,7 @@ use slash32_control::{Event, EventKind, LinkDetail, LinkRow, State};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use talk::{Say, Talk};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// How many events a slow reader may be behind.
@@ -26,6 +29,7 @@ pub(crate) struct Shown {
 /// The published snapshot.
 pub(crate) struct Published {
     links: Mutex<BTreeMap<u32, Shown>>,
+    talk: Mutex<Talk>,
     changes: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
     requests: mpsc::Sender<Request>,
@@ -35,10 +39,15 @@ impl Published {
     pub(crate) fn new(requests: mpsc::Sender<Request>) -> Self {
         Self {
             links: Mutex::new(BTreeMap::new()),
+            talk: Mutex::default(),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             requests,
         }
+    }
+
+    fn talk(&self) -> MutexGuard<'_, Talk> {
+        self.talk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn links(&self) -> MutexGuard<'_, BTreeMap<u32, Shown>> {
@@ -54,6 +63,7 @@ impl Published {
                     links.insert(ifindex, shown);
                 }
                 None => {
+                    self.talk().forget(ifindex);
                     links.remove(&ifindex);
                 }
             }
@@ -71,10 +81,19 @@ impl Published {
         address: Option<Ipv4Addr>,
         text: String,
     ) {
+        let say = link.map_or(Say::It, |(_, ifindex)| {
+            self.talk().of(ifindex, std::time::Instant::now())
+        });
         match link {
+            _ if say == Say::Nothing => {}
             Some((name, _)) if kind == EventKind::Failed => tracing::warn!("{name}: {text}"),
             Some((name, _)) => tracing::info!("{name}: {text}"),
             None => tracing::info!("{text}"),
+        }
+        if let (Some((name, _)), Say::ItAtLast) = (link, say) {
+            tracing::warn!(
+                "{name}: many events, so the next ones are not logged: slash32 events shows all"
+            );
         }
         let event = Event {
             time: rfc3339(time),
