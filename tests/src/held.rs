@@ -7,7 +7,7 @@ use std::fs;
 pub struct Held {
     /// Open descriptors.
     pub descriptors: usize,
-    /// Memory of its own, in KiB: `Private_Clean` and `Private_Dirty` of proc_pid_smaps(5).
+    /// Memory that it has written, in KiB: `Private_Dirty` of proc_pid_smaps(5). What it only reads is its program.
     pub private: u64,
 }
 
@@ -16,14 +16,14 @@ impl Held {
     pub fn by(host: &Host, pid: u64) -> Result<Self> {
         let process = host.namespace().path(format!("/proc/{pid}"));
         let rollup = fs::read_to_string(process.join("smaps_rollup"))?;
-        let private = rollup.lines().filter(|line| line.starts_with("Private_"));
-        let sizes = private.map(|line| {
-            let size = line.split_whitespace().nth(1).context("no size")?;
-            Ok(size.parse::<u64>()?)
-        });
+        let private = rollup
+            .lines()
+            .find_map(|line| line.strip_prefix("Private_Dirty:"))
+            .and_then(|size| size.split_whitespace().next())
+            .context("no Private_Dirty in smaps_rollup")?;
         Ok(Self {
             descriptors: fs::read_dir(process.join("fd"))?.count(),
-            private: sizes.sum::<Result<u64>>()?,
+            private: private.parse()?,
         })
     }
 
