@@ -12,6 +12,7 @@ mod kernel;
 mod link;
 mod log;
 mod metrics;
+mod moment;
 mod operator;
 mod plan;
 mod presence;

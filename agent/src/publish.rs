@@ -1,15 +1,20 @@
 //! What operators see: a snapshot that the reconcile task replaces link by link, and that the operator API reads without
 //! waiting for it.
 
+mod talk;
+
 use crate::metrics::{LinkCount, Remark};
+use crate::moment::Moment;
 use crate::operator::Request;
 use crate::vm::rfc3339;
 use jiff::Timestamp;
+use slash32_binding::Instant;
 use slash32_control::{Event, EventKind, LinkDetail, LinkRow, State};
 use slash32_policy::PoolUse;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use talk::{Say, Talk};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// How many events a slow reader may be behind.
@@ -20,7 +25,7 @@ const EVENTS: usize = 4096;
 pub(crate) struct Shown {
     pub(crate) detail: LinkDetail,
     /// When the acknowledged lease ends: nobody tells the agent, so it is looked at when somebody asks.
-    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Instant>,
     pub(crate) remarks: Vec<Remark>,
 }
 
@@ -28,6 +33,7 @@ pub(crate) struct Shown {
 pub(crate) struct Published {
     links: Mutex<BTreeMap<u32, Shown>>,
     pools: Mutex<Vec<PoolUse>>,
+    talk: Mutex<Talk>,
     changes: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
     requests: mpsc::Sender<Request>,
@@ -38,10 +44,15 @@ impl Published {
         Self {
             links: Mutex::new(BTreeMap::new()),
             pools: Mutex::new(Vec::new()),
+            talk: Mutex::default(),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             requests,
         }
+    }
+
+    fn talk(&self) -> MutexGuard<'_, Talk> {
+        self.talk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn links(&self) -> MutexGuard<'_, BTreeMap<u32, Shown>> {
@@ -57,6 +68,7 @@ impl Published {
                     links.insert(ifindex, shown);
                 }
                 None => {
+                    self.talk().forget(ifindex);
                     links.remove(&ifindex);
                 }
             }
@@ -79,7 +91,19 @@ impl Published {
         address: Option<Ipv4Addr>,
         text: String,
     ) {
-        self.log(link, kind, address, &text);
+        let say = link.map_or(Say::It, |(_, ifindex)| {
+            self.talk().of(ifindex, std::time::Instant::now())
+        });
+        if say != Say::Nothing {
+            self.log(link, kind, address, &text);
+        }
+        if let (Some((name, ifindex)), Say::ItAtLast) = (link, say) {
+            tracing::warn!(
+                link = name,
+                ifindex,
+                "{name}: many events, so the next ones are not logged: slash32 events shows all"
+            );
+        }
         let event = Event {
             time: rfc3339(time),
             link: link.map(|(name, _)| name.to_owned()),
@@ -134,15 +158,15 @@ impl Published {
 }
 
 /// A lease that has run out since the row was made shows.
-fn aged(mut row: LinkRow, expires_at: Option<Timestamp>) -> LinkRow {
-    if has_expired(row.state, expires_at, Timestamp::now()) {
+fn aged(mut row: LinkRow, expires_at: Option<Instant>) -> LinkRow {
+    if has_expired(row.state, expires_at, Moment::now().boot) {
         row.state = State::Ready;
         row.reason = Some("the lease has expired".into());
     }
     row
 }
 
-fn has_expired(state: State, expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+fn has_expired(state: State, expires_at: Option<Instant>, now: Instant) -> bool {
     state == State::Bound && expires_at.is_some_and(|end| end <= now)
 }
 
@@ -168,7 +192,7 @@ impl Published {
 
     /// How many links there are of each sort.
     pub(crate) fn count(&self) -> LinkCount {
-        let now = Timestamp::now();
+        let now = Moment::now().boot;
         let mut count = LinkCount::default();
         for shown in self.links().values() {
             let row = &shown.detail.row;

@@ -17,6 +17,7 @@ mod reload;
 use crate::kernel::{Change, Kernel};
 use crate::link::LinkTable;
 use crate::metrics::{Metrics, ResponderEnd};
+use crate::moment::Moment;
 use crate::operator::Request;
 use crate::plan::{Desired, Observed, ObservedLink, ObservedResponder, Step, plan};
 use crate::probe::Probes;
@@ -355,6 +356,12 @@ impl Reconciler {
                 vm.retry = None;
             }
         }
+        for ifindex in self.responders.outdated() {
+            let is_served = |vm: &VmLink| vm.serve.is_some();
+            if !self.vms.get(&ifindex).is_some_and(is_served) {
+                self.responders.end_outdated(ifindex);
+            }
+        }
         self.publish(scope);
     }
 
@@ -468,7 +475,7 @@ impl Reconciler {
 
     /// Shows operators how the links in `scope` are now, and tells what has changed.
     fn publish(&mut self, scope: &BTreeSet<u32>) {
-        let now = Timestamp::now();
+        let now = Moment::now();
         let mut shown = Vec::new();
         for ifindex in scope {
             if let Some(vm) = self.vms.get_mut(ifindex) {

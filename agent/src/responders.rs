@@ -12,7 +12,7 @@ use slash32_sys::{Errno, seqpacket};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +24,16 @@ use tokio::time::{Instant, sleep_until};
 /// More messages than this in a second are left waiting in the socket: an honest responder sends two or three, and three more
 /// each time that an operator wants to see its link.
 const MESSAGES_A_SECOND: u32 = 300;
-/// A responder that was started or found must have said something by then.
+/// A responder that was started must have said something by then.
 const FIRST_WORD: Duration = Duration::from_secs(5);
+/// One that was found must have said something by then: it runs already, and other VMs wait for the agent meanwhile.
+const ANSWER: Duration = Duration::from_secs(2);
+/// What the names of control sockets end in.
+const SOCKET: &str = "sock";
+/// The same of a responder that speaks another version, while its successor is on its way.
+const OUTDATED: &str = "outdated";
+/// So many bytes of a program's name the kernel keeps (`TASK_COMM_LEN` of linux/sched.h, without the zero).
+const PROCESS_NAME: usize = 15;
 
 /// What came from the responder of a link.
 #[derive(Debug)]
@@ -93,9 +101,16 @@ pub(crate) struct Setup {
 pub(crate) struct Found {
     /// The link's name, from the name of the socket.
     pub(crate) link: String,
-    pub(crate) state: State,
+    /// What it said; `None` when it speaks another version of the control protocol, and so has to be succeeded.
+    pub(crate) state: Option<State>,
     path: PathBuf,
     socket: UnixDatagram,
+    process: Option<Process>,
+}
+
+/// A responder of another version. It serves its VM until its successor does: new before old.
+struct Outdated {
+    path: PathBuf,
     process: Option<Process>,
 }
 
@@ -103,6 +118,7 @@ pub(crate) struct Found {
 pub(crate) struct Responders {
     setup: Setup,
     connections: BTreeMap<u32, Connection>,
+    outdated: BTreeMap<u32, Outdated>,
     next: u64,
     inbox: mpsc::Sender<FromResponder>,
 }
@@ -112,6 +128,7 @@ impl Responders {
         Self {
             setup,
             connections: BTreeMap::new(),
+            outdated: BTreeMap::new(),
             next: 1,
             inbox,
         }
@@ -163,7 +180,7 @@ impl Responders {
     /// Starts the responder of a link and connects to it. One that is there already is ended first.
     pub(crate) fn start(&mut self, ifindex: u32, link: &str) -> Result<(), ResponderError> {
         self.kill(ifindex);
-        let path = self.setup.folder.join(format!("{link}.sock"));
+        let path = self.setup.folder.join(format!("{link}.{SOCKET}"));
         let text = path.display().to_string();
         // A socket that nobody listens on any more, of a responder that was found dead.
         let _ = fs::remove_file(&path);
@@ -265,7 +282,7 @@ impl Responders {
     /// The link has a new name: the socket takes it too, so that the next agent finds it.
     pub(crate) fn rename(&mut self, ifindex: u32, link: &str) {
         if let Some(connection) = self.connections.get_mut(&ifindex) {
-            let path = self.setup.folder.join(format!("{link}.sock"));
+            let path = self.setup.folder.join(format!("{link}.{SOCKET}"));
             if path != connection.path && fs::rename(&connection.path, &path).is_ok() {
                 connection.path = path;
             }
@@ -273,25 +290,111 @@ impl Responders {
     }
 
     /// Finds the responders that an agent before this one has left: connects to every socket of the folder and hears their
-    /// first State. Sockets without a responder are removed; a responder that says nothing, or does not speak this version,
-    /// is ended.
+    /// first State. Sockets without a responder are removed; a responder that says nothing, or what is no message, is ended.
     pub(crate) async fn find(&self) -> io::Result<Vec<Found>> {
         let mut candidates = Vec::new();
         for entry in fs::read_dir(&self.setup.folder)? {
             let path = entry?.path();
-            let Some(link) = path
+            let Some((link, ending)) = path
                 .file_name()
-                .and_then(|name| name.to_str()?.strip_suffix(".sock"))
+                .and_then(|name| name.to_str()?.rsplit_once('.'))
             else {
                 continue;
             };
-            candidates.push(find_one(path.clone(), link.to_owned()));
+            if [SOCKET, OUTDATED].contains(&ending) {
+                candidates.push(self.find_one(path.clone(), link.to_owned()));
+            }
         }
         Ok(futures_util::future::join_all(candidates)
             .await
             .into_iter()
             .flatten()
             .collect())
+    }
+
+    async fn find_one(&self, path: PathBuf, link: String) -> Option<Found> {
+        let (socket, process, reason) = match connect(path.to_str()?) {
+            Ok(socket) => match tokio::time::timeout(ANSWER, first_state(&socket)).await {
+                Ok(Some((process, Ok(state)))) => (socket, process, Ok(Some(state))),
+                Ok(Some((process, Err(Malformed::Version(_))))) => (socket, process, Ok(None)),
+                Ok(Some((process, Err(malformed)))) => {
+                    (socket, process, Err(malformed.to_string()))
+                }
+                Ok(None) => (socket, None, Err("it ended".to_owned())),
+                Err(_) => {
+                    let process = self.listener_of(&socket);
+                    (
+                        socket,
+                        process,
+                        Err("it says nothing, so it is ended".to_owned()),
+                    )
+                }
+            },
+            Err(_) => {
+                tracing::info!(link, "{link}: responder not adopted: nobody listens");
+                let _ = fs::remove_file(&path);
+                return None;
+            }
+        };
+        let mut found = Found {
+            link,
+            state: None,
+            path,
+            socket,
+            process,
+        };
+        match reason {
+            Ok(state) => {
+                // One that was on its way out stays so, whatever it speaks.
+                found.state =
+                    state.filter(|_| !found.path.extension().is_some_and(|end| end == OUTDATED));
+                Some(found)
+            }
+            Err(reason) => {
+                tracing::info!(
+                    link = found.link,
+                    "{}: responder not adopted: {reason}",
+                    found.link
+                );
+                found.end();
+                None
+            }
+        }
+    }
+
+    /// The process at the other end of a connection, when it is a responder: one that was stopped before it could listen as
+    /// itself goes by the name of the agent that started it.
+    fn listener_of(&self, socket: &UnixDatagram) -> Option<Process> {
+        let process = Process::open(seqpacket::listener_of(socket.as_fd()).ok()?).ok()?;
+        let name = fs::read(format!("/proc/{}/comm", process.number())).ok()?;
+        let program = self.setup.program.file_name()?.as_encoded_bytes();
+        let expected = &program[..program.len().min(PROCESS_NAME)];
+        (name.trim_ascii_end() == expected).then_some(process)
+    }
+
+    /// A responder of another version stays until its successor serves the link, or the link is served no more. Its socket
+    /// gets another name, under which the next agent would find it.
+    pub(crate) fn succeed(&mut self, ifindex: u32, found: Found) {
+        self.end_outdated(ifindex);
+        let path = found.path.with_extension(OUTDATED);
+        let _ = fs::rename(&found.path, &path);
+        let process = found.process;
+        self.outdated.insert(ifindex, Outdated { path, process });
+    }
+
+    /// The link's responder of another version is not needed any more.
+    pub(crate) fn end_outdated(&mut self, ifindex: u32) {
+        if let Some(outdated) = self.outdated.remove(&ifindex) {
+            if let Some(process) = &outdated.process {
+                let _ = process.kill();
+            }
+            let _ = fs::remove_file(&outdated.path);
+        }
+    }
+
+    /// The links that have a responder of another version.
+    pub(crate) fn outdated(&self) -> Vec<u32> {
+        self.outdated.keys().copied().collect()
     }
 
     /// Takes a found responder for the link's.
@@ -312,57 +415,34 @@ impl Found {
     pub(crate) fn dismiss(self) {
         let mut buffer = [0; MAX_DOWN];
         let length = ToResponder::Quit.encode(&mut buffer);
-        if seqpacket::send(self.socket.as_fd(), &buffer[..length]).is_err() {
-            self.kill();
+        let understands = self.state.is_some();
+        if !understands || seqpacket::send(self.socket.as_fd(), &buffer[..length]).is_err() {
+            self.end();
+        } else {
+            let _ = fs::remove_file(&self.path);
         }
-        let _ = fs::remove_file(&self.path);
     }
 
-    fn kill(&self) {
+    /// Ends it the hard way.
+    fn end(self) {
         if let Some(process) = &self.process {
             let _ = process.kill();
         }
+        let _ = fs::remove_file(&self.path);
     }
 }
 
-async fn find_one(path: PathBuf, link: String) -> Option<Found> {
-    let found = tokio::time::timeout(FIRST_WORD, first_state(&path)).await;
-    let (process, reason) = match found {
-        Ok(Some((socket, process, Ok(state)))) => {
-            return Some(Found {
-                link,
-                state,
-                path,
-                socket,
-                process,
-            });
-        }
-        Ok(Some((_, process, Err(malformed)))) => (process, malformed.to_string()),
-        Ok(None) => (None, "nobody listens".to_owned()),
-        Err(_) => (None, "it says nothing".to_owned()),
-    };
-    tracing::info!(link, "{link}: responder not adopted: {reason}");
-    if let Some(process) = process {
-        let _ = process.kill();
-    }
-    let _ = fs::remove_file(&path);
-    None
-}
-
-/// The connection, the process and the first word of whoever listens at `path`; `None` when nobody does.
-async fn first_state(
-    path: &Path,
-) -> Option<(UnixDatagram, Option<Process>, Result<State, Malformed>)> {
-    let socket = connect(path.to_str()?).ok()?;
+/// The process and the first word of whoever has accepted `socket`; `None` when it is gone.
+async fn first_state(socket: &UnixDatagram) -> Option<(Option<Process>, Result<State, Malformed>)> {
     let mut buffer = [0; MAX_UP];
-    let record = receive(&socket, &mut buffer).await.ok()?;
+    let record = receive(socket, &mut buffer).await.ok()?;
     let process = record.sender.and_then(|pid| Process::open(pid).ok());
     let state = match ToAgent::decode(&buffer[..record.length]) {
         Ok(ToAgent::State(state)) => Ok(state),
         Ok(ToAgent::Claim(_) | ToAgent::Kept(_)) => Err(Malformed::Message),
         Err(malformed) => Err(malformed),
     };
-    Some((socket, process, state))
+    Some((process, state))
 }
 
 /// A connection that tokio waits on. It holds any socket of records as a `UnixDatagram`; only the waiting is its own.

@@ -2,6 +2,7 @@
 
 use crate::link::Link;
 use crate::metrics::Remark;
+use crate::moment::Moment;
 use crate::plan::Serve;
 use crate::presence::Stay;
 use jiff::Timestamp;
@@ -35,7 +36,8 @@ pub(crate) struct VmLink {
     pub(crate) claimed: bool,
     /// An earlier generation of the same address was acknowledged until then: its route is there without a claim.
     pub(crate) kept: Option<KeptLease>,
-    pub(crate) acked_at: Option<Timestamp>,
+    /// On the boot-time clock: a step of the wall clock makes no lease longer or shorter.
+    pub(crate) acked_at: Option<slash32_binding::Instant>,
     /// The digest of what that ACK told; 0 before one.
     pub(crate) acked_digest: u64,
     /// Of the last ACK, in seconds.
@@ -153,24 +155,23 @@ impl VmLink {
     }
 
     /// When the acknowledged lease ends; `None` is never, or that nothing was acknowledged.
-    pub(crate) fn expires_at(&self) -> Option<Timestamp> {
+    pub(crate) fn expires_at(&self) -> Option<slash32_binding::Instant> {
         let acked_at = self.acked_at?;
         if self.lease_time == u32::MAX {
             return None;
         }
-        acked_at
-            .checked_add(jiff::SignedDuration::from_secs(self.lease_time.into()))
-            .ok()
+        let lease_time = u64::from(self.lease_time) * 1_000_000_000;
+        Some(slash32_binding::Instant(acked_at.0 + lease_time))
     }
 
     /// The acknowledged lease, as it is kept for a VM that comes back without asking.
-    pub(crate) fn lease(&self) -> Option<slash32_store::Lease> {
+    pub(crate) fn lease(&self, now: Moment) -> Option<slash32_store::Lease> {
         let (_, address) = self.current?;
         Some(slash32_store::Lease {
             link: self.name.clone(),
             address,
-            acked_at: self.acked_at?.as_second(),
-            expires_at: self.expires_at().map(Timestamp::as_second),
+            acked_at: now.told(self.acked_at?).as_second(),
+            expires_at: self.expires_at().map(|end| now.told(end).as_second()),
         })
     }
 
@@ -181,12 +182,13 @@ impl VmLink {
     }
 
     /// The VM has acknowledged its address, has not given it back, and its lease runs.
-    pub(crate) fn is_bound(&self, now: Timestamp) -> bool {
-        self.acked_at.is_some() && !self.released && self.expires_at().is_none_or(|end| end > now)
+    pub(crate) fn is_bound(&self, now: Moment) -> bool {
+        let runs = self.expires_at().is_none_or(|end| end > now.boot);
+        self.acked_at.is_some() && !self.released && runs
     }
 
     /// How far the link is, and why.
-    pub(crate) fn state(&self, now: Timestamp) -> (State, Option<String>) {
+    pub(crate) fn state(&self, now: Moment) -> (State, Option<String>) {
         match &self.condition {
             Condition::Idle(reason) => (State::Idle, reason.clone()),
             Condition::Unassigned(reason) => (State::Unassigned, Some(reason.clone())),
@@ -228,7 +230,7 @@ impl VmLink {
     }
 
     /// Everything that is to be said of the link beside its state, of which [`Self::state`] gives one reason.
-    pub(crate) fn remarks(&self, now: Timestamp) -> Vec<Remark> {
+    pub(crate) fn remarks(&self, now: Moment) -> Vec<Remark> {
         let Condition::Served(reason) = &self.condition else {
             return Vec::new();
         };
@@ -260,7 +262,7 @@ impl VmLink {
     /// The row of `slash32 list`; `responder` is its process.
     pub(crate) fn row(
         &self,
-        now: Timestamp,
+        now: Moment,
         responder: Option<slash32_control::Responder>,
     ) -> LinkRow {
         let (state, reason) = self.state(now);
@@ -279,8 +281,8 @@ impl VmLink {
             route: self.route,
             generation: self.current.map(|(generation, _)| generation.0),
             lease: self.acked_at.map(|acked_at| Lease {
-                acked_at: rfc3339(acked_at),
-                expires_at: self.expires_at().map(rfc3339),
+                acked_at: rfc3339(now.told(acked_at)),
+                expires_at: self.expires_at().map(|end| rfc3339(now.told(end))),
             }),
             responder,
         }

@@ -13,6 +13,7 @@ mod isolate;
 mod seen;
 mod serve;
 
+use slash32_sys::{Errno, seqpacket};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
@@ -41,20 +42,27 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    // From here on whoever connects can tell which process this is, even when it does not answer.
+    let standard_input = std::io::stdin();
+    if let Err(error) = seqpacket::listen_as_oneself(standard_input.as_fd()) {
+        return cannot_serve(error);
+    }
     if let Err((stage, error)) = isolate::isolate(arguments.uid, arguments.gid) {
         eprintln!("slash32-responder: cannot isolate itself ({stage}): {error}");
         return ExitCode::FAILURE;
     }
-    match serve::serve(std::io::stdin().as_fd()) {
+    match serve::serve(standard_input.as_fd()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!(
-                "slash32-responder: standard input cannot be served ({error}): it must be a listening SOCK_SEQPACKET unix \
-                 socket, as slash32-agent or slash32-responder@LINK.socket gives it"
-            );
-            ExitCode::FAILURE
-        }
+        Err(error) => cannot_serve(error),
     }
+}
+
+fn cannot_serve(error: Errno) -> ExitCode {
+    eprintln!(
+        "slash32-responder: standard input cannot be served ({error}): it must be a listening SOCK_SEQPACKET unix \
+         socket, as slash32-agent or slash32-responder@LINK.socket gives it"
+    );
+    ExitCode::FAILURE
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// How long an agent may take to answer after its start, on a machine that is busy with other cases.
 const START: Duration = Duration::from_secs(20);
 
+/// The folder, beside the programs, of those that were built with the feature `other-version` of `slash32-ipc`.
+pub const OTHER_VERSION: &str = "other-version";
+
 /// An agent in a [`Host`], with folders of its own, and the operator's program to talk to it.
 ///
 /// What it logged goes to stderr when it is dropped (test runners show that for failed cases only), unless it was
@@ -21,6 +24,7 @@ pub struct Agent<'h> {
     host: &'h Host,
     folder: TempDir,
     process: Option<Process>,
+    program: PathBuf,
     environment: Vec<(String, String)>,
     hushed: bool,
 }
@@ -48,6 +52,18 @@ pub fn binary(name: &str) -> Result<PathBuf> {
             "{} is missing; build the workspace, or name its folder with SLASH32_BIN_DIR",
             path.display()
         );
+    }
+    Ok(path)
+}
+
+/// Where a program of this project lies that speaks another version of the control protocol ([`OTHER_VERSION`]).
+///
+/// Errors: it is not there.
+pub fn binary_of_other_version(name: &str) -> Result<PathBuf> {
+    let ours = binary(name)?;
+    let path = ours.with_file_name(OTHER_VERSION).join(name);
+    if !path.is_file() {
+        bail!("{} is missing; cargo xtask test builds it", path.display());
     }
     Ok(path)
 }
@@ -89,6 +105,7 @@ impl<'h> Agent<'h> {
             host,
             folder,
             process: None,
+            program: binary("slash32-agent")?,
             environment: Vec::new(),
             hushed: false,
         };
@@ -125,7 +142,7 @@ impl<'h> Agent<'h> {
             .create(true)
             .append(true)
             .open(self.log_file())?;
-        let mut command = Command::new(binary("slash32-agent")?);
+        let mut command = Command::new(&self.program);
         command
             .arg("--config")
             .arg(self.config_file())
@@ -137,6 +154,11 @@ impl<'h> Agent<'h> {
             .stderr(log);
         self.process = Some(self.host.namespace().spawn(&mut command)?);
         Ok(())
+    }
+
+    /// From its next start on, this program is the agent; it finds its responder beside itself.
+    pub fn use_program(&mut self, program: PathBuf) {
+        self.program = program;
     }
 
     /// The config file.

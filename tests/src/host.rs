@@ -122,9 +122,36 @@ impl Host {
         Ok(RawClient::new(tap, guest_mac(number)))
     }
 
+    /// Many [VMs](Self::raw_vm) at once: their bridges are new, and are waited for together.
+    pub fn raw_vms(&self, numbers: &[u16]) -> Result<Vec<RawClient>> {
+        let mut bridges = String::new();
+        let mut ports = String::new();
+        for number in numbers {
+            let bridge = format!("virbr{number}");
+            let mac = bridge_mac(&bridge);
+            bridges += &format!(
+                "link add {bridge} address {mac} type bridge forward_delay 0 stp_state 0\nlink set {bridge} up\n"
+            );
+            ports += &format!("link set vnet{number} master {bridge} up\n");
+        }
+        self.namespace.ip_batch(&bridges)?;
+        let clients: Vec<RawClient> = numbers
+            .iter()
+            .map(|number| {
+                let tap = Tap::open(&self.namespace, &format!("vnet{number}"))?;
+                Ok(RawClient::new(tap, guest_mac(*number)))
+            })
+            .collect::<Result<_>>()?;
+        self.namespace.ip_batch(&ports)?;
+        for number in numbers {
+            self.wait_forwarding(&format!("vnet{number}"))?;
+        }
+        Ok(clients)
+    }
+
     /// Waits until a bridge's port forwards: the kernel takes up to a second to notice that it has carrier, and what
     /// arrives before is lost.
-    fn wait_forwarding(&self, port: &str) -> Result<()> {
+    pub fn wait_forwarding(&self, port: &str) -> Result<()> {
         /// `BR_STATE_FORWARDING` of linux/if_bridge.h.
         const FORWARDING: &str = "3";
         let state = self

@@ -7,7 +7,10 @@ use nix::errno::Errno;
 use std::{
     fs::{File, OpenOptions},
     io::{Read, Write},
-    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd},
+        unix::fs::OpenOptionsExt,
+    },
     time::{Duration, SystemTime},
 };
 
@@ -90,5 +93,25 @@ impl Wire for Tap {
             Err(error) if error.raw_os_error() == Some(Errno::EAGAIN as i32) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read from {}", self.name)),
         }
+    }
+
+    fn discard(&self) -> Result<()> {
+        // The rest of a longer frame is thrown away by the kernel.
+        let mut bytes = [0; 64];
+        loop {
+            match (&self.file).read(&mut bytes) {
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot read from {}", self.name));
+                }
+            }
+        }
+    }
+}
+
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }

@@ -1,5 +1,8 @@
 use anyhow::Result;
-use std::time::{Duration, SystemTime};
+use std::{
+    os::fd::AsFd,
+    time::{Duration, SystemTime},
+};
 
 /// One Ethernet frame as it was seen.
 #[derive(Clone, Debug)]
@@ -14,11 +17,18 @@ pub struct Frame {
     pub outgoing: bool,
 }
 
-/// Where a VM's frames go in and out: a packet socket on the VM's own link, or the far end of a tap.
-pub trait Wire: Send {
+/// Where a VM's frames go in and out: a packet socket on the VM's own link, or the far end of a tap. Its descriptor can be
+/// waited on.
+pub trait Wire: AsFd + Send {
     /// Puts one frame on the wire as it is. Errors: the link is down or gone.
     fn send(&self, frame: &[u8]) -> Result<()>;
 
     /// The next frame, or `None` when there was none for `bound` (zero: only what is already there).
     fn receive(&self, bound: Duration) -> Result<Option<Frame>>;
+
+    /// Throws away what is already there.
+    fn discard(&self) -> Result<()> {
+        while self.receive(Duration::ZERO)?.is_some() {}
+        Ok(())
+    }
 }

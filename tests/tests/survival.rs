@@ -4,9 +4,9 @@
 use anyhow::{Result, ensure};
 use slash32_tests::{
     Agent, Capture, Change, GATEWAY, Guest, Host, RouteMonitor, dhcp::message_type, expect,
-    static_network, until, vm_address,
+    netlink_drops, static_network, until, vm_address,
 };
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 
@@ -264,36 +264,4 @@ fn bound_responder(agent: &Agent<'_>, link: &str) -> Result<u64> {
         row["state"] == "bound" && row["responder"]["pid"].is_u64()
     })?;
     agent.responder(link)
-}
-
-/// How many messages the kernel could not give to the netlink sockets of the process with this (inner) pid that listen to
-/// groups: the column `Drops` of /proc/net/netlink.
-fn netlink_drops(host: &Host, pid: u64) -> Result<u64> {
-    // A socket's port id is its process's pid for the first one only, so the sockets are told apart by inode.
-    let folder = host.namespace().path(format!("/proc/{pid}/fd"));
-    let inodes: Vec<String> = fs::read_dir(folder)?
-        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-        .filter_map(|target| {
-            Some(
-                target
-                    .to_str()?
-                    .strip_prefix("socket:[")?
-                    .trim_end_matches(']')
-                    .to_owned(),
-            )
-        })
-        .collect();
-    let table = fs::read_to_string(format!("/proc/{}/net/netlink", host.namespace().pid()))?;
-    let sockets = table
-        .lines()
-        .skip(1)
-        .map(|line| line.split_whitespace().collect::<Vec<_>>());
-    Ok(sockets
-        .filter(|fields| {
-            fields
-                .get(9)
-                .is_some_and(|inode| inodes.iter().any(|one| one == inode))
-        })
-        .filter_map(|fields| fields.get(8)?.parse::<u64>().ok())
-        .sum())
 }

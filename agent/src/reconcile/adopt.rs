@@ -1,12 +1,13 @@
 //! The agent comes back: responders go on where they are.
 
 use super::Reconciler;
+use crate::moment::Moment;
 use crate::plan::ObservedResponder;
 use crate::presence::Stay;
 use crate::responders::Found;
 use crate::vm::{Condition, VmLink};
-use jiff::{SignedDuration, Timestamp};
 use slash32_binding::Generation;
+use slash32_ipc::State;
 use slash32_store::{Attachment, Change as Record};
 use std::collections::BTreeMap;
 
@@ -28,7 +29,10 @@ impl Reconciler {
                 .get(&found.link)
                 .filter(|record| self.is_same_link(record));
             match record {
-                Some(record) => self.adopt_one(found, &record.clone()),
+                Some(record) => match found.state.clone() {
+                    Some(state) => self.adopt_one(found, state, &record.clone()),
+                    None => self.succeed(found, record.ifindex),
+                },
                 None => {
                     let link = &*found.link;
                     tracing::info!(link, "{link}: a responder of another link is dismissed");
@@ -81,12 +85,20 @@ impl Reconciler {
         record.boot == self.boot && self.table.get(record.ifindex).is_some()
     }
 
-    fn adopt_one(&mut self, found: Found, record: &Attachment) {
+    /// The link's responder speaks another version of the control protocol: it gets a successor.
+    fn succeed(&mut self, found: Found, ifindex: u32) {
+        tracing::info!(
+            "{}: the responder is of another version and serves until its successor does",
+            found.link
+        );
+        self.responders.succeed(ifindex, found);
+    }
+
+    fn adopt_one(&mut self, found: Found, state: State, record: &Attachment) {
         let Some(link) = self.table.get(record.ifindex) else {
             return;
         };
         let ifindex = link.ifindex;
-        let state = found.state.clone();
         let mut vm = VmLink::new(link);
         // The first pass sees that the link has another name now.
         vm.name.clone_from(&record.link);
@@ -101,13 +113,11 @@ impl Reconciler {
             });
             vm.claimed = state.confirmed;
             vm.released = state.released;
-            let age = state
-                .last_ack_age
-                .map(|age| SignedDuration::from_nanos(age as i64));
-            vm.acked_at = age.and_then(|age| Timestamp::now().checked_sub(age).ok());
+            let now = Moment::now();
+            vm.acked_at = state.last_ack_age.map(|age| now.ago(age));
             vm.lease_time = state.lease_time;
             vm.acked_digest = state.told;
-            if let Some(lease) = vm.lease() {
+            if let Some(lease) = vm.lease(now) {
                 self.keep_lease(lease);
             }
         }

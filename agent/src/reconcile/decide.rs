@@ -2,6 +2,7 @@
 
 use super::Reconciler;
 use crate::link::{Kind, Link, LinkTable};
+use crate::moment::Moment;
 use crate::plan::{DesiredLink, Serve};
 use crate::presence::{Presence, Served, Stay, foreign_address, is_port_or_loopback, presence};
 use crate::route::HostRoute;
@@ -55,7 +56,7 @@ impl Reconciler {
         vm.gateway = Some(network.gateway);
         let served = Served {
             port: vm.current.and(vm.stay).map(|stay| stay.port),
-            bound: vm.is_bound(Timestamp::now()),
+            bound: vm.is_bound(Moment::now()),
         };
         let verdict = self.judge_link(config, network, link, served);
         let desired = |serve, route| {
@@ -76,7 +77,7 @@ impl Reconciler {
                 let serve = self.serve(link, service.stay, service.binding, may_keep)?;
                 let vm = self.vms.get(&link.ifindex)?;
                 let early = config.route.install == Install::Bind || vm.kept.is_some();
-                let keep_addresses = vm.runs_on_older() && vm.is_bound(Timestamp::now());
+                let keep_addresses = vm.runs_on_older() && vm.is_bound(Moment::now());
                 let address = service.binding.address;
                 let route = (!service.down && (vm.claimed || early))
                     .then(|| host_route(&config.route, address, link.ifindex));

@@ -4,6 +4,7 @@ use super::{Reconciler, SETTLE};
 use crate::kernel::Change;
 use crate::link::Kind;
 use crate::metrics::ResponderEnd;
+use crate::moment::Moment;
 use crate::responders::{FromResponder, Word};
 use crate::vm::rfc3339;
 use jiff::{SignedDuration, Timestamp};
@@ -12,8 +13,8 @@ use slash32_control::{EventKind, SeenFrame, State};
 use slash32_ipc::{Kept, KeptAs, State as ResponderState};
 use tokio::time::Instant;
 
-/// Two acknowledgements that are further apart than this are two. Their times are computed from ages, so not exact.
-const SAME_ACK: SignedDuration = SignedDuration::from_millis(500);
+/// Two acknowledgements that are further apart than this, in nanoseconds, are two. Their times are computed from ages, so not exact.
+const SAME_ACK: u64 = 500_000_000;
 
 impl Reconciler {
     /// Takes in what the kernel told; only marks what may have to change.
@@ -99,6 +100,9 @@ impl Reconciler {
         match message.word {
             Word::State(state) => {
                 self.responders.heard(ifindex);
+                if state.generation != Generation::NONE {
+                    self.responders.end_outdated(ifindex);
+                }
                 let asked = state.asked;
                 self.take_state(ifindex, state).await;
                 // One that was on its way already came without the frames.
@@ -172,7 +176,8 @@ impl Reconciler {
     }
 
     pub(super) async fn take_state(&mut self, ifindex: u32, state: ResponderState) {
-        let now = Timestamp::now();
+        let moment = Moment::now();
+        let now = moment.wall;
         let Some(vm) = self.vms.get_mut(&ifindex) else {
             return;
         };
@@ -182,11 +187,9 @@ impl Reconciler {
             .current
             .is_some_and(|(current, _)| current == state.generation)
         {
-            let acked_at = state
-                .last_ack_age
-                .and_then(|age| now.checked_sub(SignedDuration::from_nanos(age as i64)).ok());
+            let acked_at = state.last_ack_age.map(|age| moment.ago(age));
             let news = match (vm.acked_at, acked_at) {
-                (Some(before), Some(acked_at)) => acked_at.duration_since(before) > SAME_ACK,
+                (Some(before), Some(acked_at)) => acked_at.nanoseconds_since(before) > SAME_ACK,
                 (None, Some(_)) => true,
                 (_, None) => false,
             };
@@ -197,7 +200,7 @@ impl Reconciler {
                 let renewed = vm.acked_at.is_some();
                 vm.acked_at = acked_at;
                 vm.lease_time = state.lease_time;
-                lease = vm.lease();
+                lease = vm.lease(moment);
                 if renewed && !state.released {
                     let text = "the lease was renewed".to_owned();
                     self.published.event(
@@ -276,11 +279,12 @@ impl Reconciler {
     }
 
     /// Tells operators when a link has come to another state.
-    pub(super) fn tell_state(&mut self, ifindex: u32, now: Timestamp) {
+    pub(super) fn tell_state(&mut self, ifindex: u32, now: Moment) {
         let Some(vm) = self.vms.get_mut(&ifindex) else {
             return;
         };
         let told = vm.state(now);
+        let now = now.wall;
         if vm.told.as_ref() == Some(&told) {
             return;
         }

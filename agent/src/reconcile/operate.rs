@@ -2,6 +2,7 @@
 
 use super::Reconciler;
 use super::decide::{attachment, facts};
+use crate::moment::Moment;
 use crate::operator::Request;
 use crate::vm::VmLink;
 use jiff::Timestamp;
@@ -93,7 +94,7 @@ impl Reconciler {
         if let Some(refusal) = self.allocations.may_bind(network, &facts, address) {
             return Err(refused(format!("{address} {refusal}")));
         }
-        let now = Timestamp::now();
+        let now = Moment::now();
         let holds = |vm: &&VmLink| {
             vm.name != link && vm.current.is_some_and(|(_, current)| current == address)
         };
@@ -272,7 +273,7 @@ impl Reconciler {
                     &self.boot, vm, stay, address,
                 )));
             }
-            if let Some(lease) = vm.lease() {
+            if let Some(lease) = vm.lease(Moment::now()) {
                 self.unsaved_leases.insert(lease.link.clone(), lease);
             }
         }

@@ -2,6 +2,7 @@
 
 use super::Reconciler;
 use super::decide::facts;
+use crate::moment::Moment;
 use jiff::Timestamp;
 use slash32_control::{EventKind, LinkRow, ReloadError, ReloadReport};
 use slash32_policy::{Allocations, Config};
@@ -74,7 +75,7 @@ impl Reconciler {
 
     /// The bound VMs that would have another address, or none, by `config` and `allocations`.
     pub(super) fn losers(&self, config: &Config, allocations: &mut Allocations) -> Vec<LinkRow> {
-        let now = Timestamp::now();
+        let now = Moment::now();
         let bound: Vec<_> = self.vms.values().filter(|vm| vm.is_bound(now)).collect();
         let rows = self.published.rows();
         let loses = |ifindex: u32, address| {

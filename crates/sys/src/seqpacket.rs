@@ -24,6 +24,17 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
     rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
 }
 
+/// So many connections may wait to be accepted.
+const BACKLOG: i32 = 8;
+
+/// Makes this process the one that [`listener_of`] a connection names. The socket listens already: listen(2) once more
+/// changes nothing but whose credentials the kernel shows to whoever connects from now on (`SO_PEERCRED`, unix(7)).
+///
+/// Errors: `NOTSOCK` and `INVAL` when it is no listening socket.
+pub fn listen_as_oneself(listener: BorrowedFd<'_>) -> Result<()> {
+    rustix::net::listen(listener, BACKLOG)
+}
+
 /// Reads one record without waiting.
 ///
 /// Errors: `WOULDBLOCK` when there is none, `CONNRESET` when the peer died with unread records.
@@ -67,10 +78,11 @@ pub fn send(connection: BorrowedFd<'_>, record: &[u8]) -> Result<()> {
 }
 
 #[cfg(feature = "agent")]
-pub use agent::{connect, listen, send_with};
+pub use agent::{connect, listen, listener_of, send_with};
 
 #[cfg(feature = "agent")]
 mod agent {
+    use super::BACKLOG;
     use crate::Result;
     use core::mem::MaybeUninit;
     use rustix::fd::{BorrowedFd, OwnedFd};
@@ -97,7 +109,7 @@ mod agent {
             None,
         )?;
         rustix::net::bind(&socket, &address)?;
-        rustix::net::listen(&socket, 8)?;
+        rustix::net::listen(&socket, BACKLOG)?;
         Ok(socket)
     }
 
@@ -110,6 +122,13 @@ mod agent {
         sockopt::set_socket_passcred(&socket, true)?;
         rustix::net::connect(&socket, &address)?;
         Ok(socket)
+    }
+
+    /// The process that had called listen(2) last on the socket which this connection was made to: a responder does so
+    /// first of all. It need not run, nor read, to be known.
+    pub fn listener_of(connection: BorrowedFd<'_>) -> Result<u32> {
+        let listener = sockopt::socket_peercred(connection)?;
+        Ok(listener.pid.as_raw_nonzero().get().unsigned_abs())
     }
 
     /// Writes one record with descriptors (`SCM_RIGHTS`), at most two, in their order, without waiting.

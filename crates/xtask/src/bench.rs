@@ -4,6 +4,8 @@
 //! packet socket with the kernel's receive timestamps; its own time between an answer and its next message is not counted.
 //! Figures are compared within one run, never between machines.
 
+mod flood;
+
 use crate::figures::{self, Figures};
 use crate::step::step;
 use crate::{cargo, packages, privilege};
@@ -43,6 +45,9 @@ pub(crate) struct Arguments {
     /// How many runs each figure is made of
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     runs: u16,
+    /// How long a VM's OFFER takes while another VM floods, instead
+    #[arg(long)]
+    flood: bool,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -58,19 +63,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let programs = cargo::programs(true)?;
     privilege::continue_as_root(&programs)?;
 
-    let figures = measure(usize::from(arguments.runs))?;
+    let (figures, ratios) = if arguments.flood {
+        let flooded = flood::measure()?;
+        (flooded.figures, flooded.ratios)
+    } else {
+        (measure(usize::from(arguments.runs))?, Vec::new())
+    };
     if arguments.json {
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
         let cpus = std::thread::available_parallelism()?;
         let figures: Vec<_> = figures.iter().map(Figures::json).collect();
         println!(
             "{:#}",
-            json!({ "kernel": kernel.trim(), "cpus": cpus, "figures": figures })
+            json!({ "kernel": kernel.trim(), "cpus": cpus, "figures": figures, "ratios": ratios })
         );
     } else {
         println!("\n{}", figures::header());
         for one in &figures {
             println!("{}", one.row());
+        }
+        for ratio in &ratios {
+            println!("\n{ratio}");
         }
     }
     Ok(())

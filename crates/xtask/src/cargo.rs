@@ -3,6 +3,7 @@
 use crate::privilege::PROGRAMS_VARIABLE;
 use crate::step;
 use anyhow::{Context, bail};
+use slash32_tests::OTHER_VERSION;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -78,6 +79,35 @@ pub(crate) fn programs(release: bool) -> anyhow::Result<PathBuf> {
         .stderr(Stdio::null())
         .output()?;
     folder_of_programs(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Builds agent and responder once more, with another version of the control protocol between them, and puts them where the
+/// tests of an upgrade look: in a folder beside the [programs](programs). With `SLASH32_BIN_DIR` set nothing is built.
+///
+/// # Errors
+/// [`step::Failed`] when a build fails, after its messages were shown; else when a program cannot be copied.
+pub(crate) fn programs_of_other_version() -> anyhow::Result<()> {
+    if std::env::var_os(PROGRAMS_VARIABLE).is_some() {
+        return Ok(());
+    }
+    let mut other = cargo();
+    other.args(["build", "--package", "slash32-ipc"]);
+    for (package, _) in &PROGRAMS[..2] {
+        other.args(["--package", package]);
+    }
+    other.args(["--features", "slash32-ipc/other-version"]);
+    step::command("build the programs of another version", &mut other)?;
+    // The same build put them over the programs under test, which cargo puts back without compiling anything.
+    let folder = target()?.join("debug");
+    let aside = folder.join(OTHER_VERSION);
+    std::fs::create_dir_all(&aside)?;
+    for (_, program) in &PROGRAMS[..2] {
+        let (from, to) = (folder.join(program), aside.join(program));
+        // Not over the old one: that may be a link to what cargo keeps.
+        let _ = std::fs::remove_file(&to);
+        std::fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+    }
+    Ok(())
 }
 
 /// The folder of the executables that cargo's messages (a JSON object a line) name.

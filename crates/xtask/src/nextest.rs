@@ -1,13 +1,15 @@
-//! The test runner, with the matrix of real clients between its output and its summary.
+//! The test runner, with the matrix of real clients and the figures of survival between its output and its summary.
 //!
-//! What cargo-nextest says is shown as it comes. The cases of the matrix leave their cells in a folder; after the run the matrix
-//! is printed, and then the runner's summary once more, so that the last line says how the run went.
+//! What cargo-nextest says is shown as it comes. The cases leave their cells and rows in folders; after the run the tables
+//! are printed, and then the runner's summary once more, so that the last line says how the run went.
 
 use crate::cargo;
 use anyhow::Context;
 use slash32_tests::matrix::{FOLDER_VARIABLE, Matrix};
+use slash32_tests::survival;
 use std::fs;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 
 /// Runs `nextest`, a `cargo nextest run`, to its end.
@@ -15,13 +17,12 @@ use std::process::{Command, ExitStatus, Stdio};
 /// # Errors
 /// When it cannot be started, or a case left something that is no cell.
 pub(crate) fn run(nextest: &mut Command) -> anyhow::Result<ExitStatus> {
-    let folder = cargo::cache()?.join("matrix");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)
-            .with_context(|| format!("cannot empty {}", folder.display()))?;
-    }
-    fs::create_dir_all(&folder)?;
-    nextest.env(FOLDER_VARIABLE, &folder).stderr(Stdio::piped());
+    let folder = empty_folder("matrix")?;
+    let survivals = empty_folder("survival")?;
+    nextest
+        .env(FOLDER_VARIABLE, &folder)
+        .env(survival::FOLDER_VARIABLE, &survivals)
+        .stderr(Stdio::piped());
     if std::io::stderr().is_terminal() {
         nextest.args(["--color", "always"]);
     }
@@ -41,15 +42,38 @@ pub(crate) fn run(nextest: &mut Command) -> anyhow::Result<ExitStatus> {
         }
     }
     let status = child.wait()?;
-    let matrix = Matrix::read(&folder)?;
-    if !matrix.is_empty() {
-        eprintln!("\nReal clients, each with a /32 and a gateway outside of it\n");
-        eprint!("{}", matrix.markdown());
-        if let Some(summary) = summary {
-            eprintln!("\n{summary}");
-        }
+    let tables = [
+        (
+            "Real clients, each with a /32 and a gateway outside of it",
+            Matrix::read(&folder)?.markdown(),
+        ),
+        (
+            "50 VMs that renew every second, and what happens meanwhile",
+            survival::table(&survivals)?,
+        ),
+    ];
+    let tables: Vec<_> = tables
+        .iter()
+        .filter(|(_, table)| !table.is_empty())
+        .collect();
+    for (title, table) in &tables {
+        eprint!("\n{title}\n\n{table}");
+    }
+    if let (Some(summary), false) = (summary, tables.is_empty()) {
+        eprintln!("\n{summary}");
     }
     Ok(status)
+}
+
+/// A folder in which the cases of this run leave what they found.
+fn empty_folder(name: &str) -> anyhow::Result<PathBuf> {
+    let folder = cargo::cache()?.join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)
+            .with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 /// The line with which cargo-nextest sums up, with or without colours.

@@ -33,6 +33,7 @@ pub(crate) const NETWORK: &[Package] = &[
     package("util-linux", "nsenter, unshare"),
     package("nftables", "the example firewall"),
     package("tcpdump", "captures"),
+    package("libfaketime", "a clock that is stepped for one program"),
     package("tshark", "reads the captures that cases leave"),
     package("isc-dhcp-client", "a client: dhclient"),
     package("udhcpc", "a client: udhcpc"),

@@ -58,6 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let captures = captures.transpose()?;
     let boot_files = guest::prepare(&cargo::cache()?)?;
     loaders::add_to(&boot_files)?;
+    cargo::programs_of_other_version()?;
     let programs = cargo::programs(false)?;
     step::command(
         "build the tests",
