@@ -6,14 +6,15 @@
 //!
 //! Files: [`isolate`] is what it takes away from itself, [`serve`] the loop, [`generation`] one VM's time on the link,
 //! [`seen`] what is kept of it for `slash32 show`.
-//! Only this file uses std; nothing allocates once [`serve::serve`] runs, and nothing wakes it but a descriptor.
+//! Only this file uses std; nothing allocates once [`serve::serve`] runs, and nothing wakes it but a descriptor, or the time
+//! at which the agent is to be told what a guest has done.
 
 mod generation;
 mod isolate;
 mod seen;
 mod serve;
 
-use std::os::fd::AsFd;
+use slash32_sys::seqpacket;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -41,19 +42,22 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let listener = seqpacket::standard_input();
+    if !seqpacket::is_listening(listener) {
+        eprintln!(
+            "slash32-responder: standard input is no listening SOCK_SEQPACKET unix socket, as slash32-agent or \
+             slash32-responder@LINK.socket gives it; see --help"
+        );
+        return ExitCode::FAILURE;
+    }
     if let Err((stage, error)) = isolate::isolate(arguments.uid, arguments.gid) {
         eprintln!("slash32-responder: cannot isolate itself ({stage}): {error}");
         return ExitCode::FAILURE;
     }
-    match serve::serve(std::io::stdin().as_fd()) {
+    // From here on nothing can be said on stderr.
+    match serve::serve(listener) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!(
-                "slash32-responder: standard input cannot be served ({error}): it must be a listening SOCK_SEQPACKET unix \
-                 socket, as slash32-agent or slash32-responder@LINK.socket gives it"
-            );
-            ExitCode::FAILURE
-        }
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
