@@ -1,11 +1,9 @@
 //! What a responder is left with, seen from outside.
-#![allow(missing_docs, clippy::unwrap_used)]
 
+use crate::{BOUND, responder::Responder};
 use anyhow::{Context, Result, ensure};
 use slash32_tests::{Agent, Host, RawClient, guest_mac, static_network};
-use std::{collections::BTreeMap, fs, time::Duration};
-
-const BOUND: Duration = Duration::from_secs(15);
+use std::{collections::BTreeMap, fs};
 
 #[test]
 fn a_responder_has_no_privilege_left() -> Result<()> {
@@ -86,5 +84,24 @@ fn a_responder_holds_its_four_sockets_and_no_file() -> Result<()> {
         .count();
     // The listening socket, the agent's connection, the packet socket, the idle socket.
     ensure!(sockets == 4 && given.len() == 4, "it holds {held:?}");
+    Ok(())
+}
+
+#[test]
+fn a_responder_may_not_grow() -> Result<()> {
+    let host = Host::new()?;
+    let responder = Responder::start(&host)?;
+    let text = fs::read_to_string(responder.proc("limits"))?;
+    for (limit, value) in [
+        ("Max open files", "16"),
+        ("Max processes", "0"),
+        ("Max file size", "0"),
+        ("Max core file size", "0"),
+        ("Max msgqueue size", "0"),
+    ] {
+        let line = text.lines().find_map(|line| line.strip_prefix(limit));
+        let words: Vec<_> = line.context("no such limit")?.split_whitespace().collect();
+        ensure!(words[..2] == [value; 2], "{limit}: {words:?}");
+    }
     Ok(())
 }
