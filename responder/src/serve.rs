@@ -105,7 +105,8 @@ impl Server {
         };
         let record = match seqpacket::receive(agent.as_fd(), &mut buffer) {
             Ok(record) if record.length > 0 && !record.truncated => record,
-            Err(Errno::AGAIN | Errno::INTR) => return Order::Continue,
+            // The agent has left something unread, and closed: said once, before the last that it wrote, which may be Quit.
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNRESET) => return Order::Continue,
             // Closed, broken, or not our protocol: go on without an agent until a new one comes.
             Ok(_) | Err(_) => {
                 self.agent = None;

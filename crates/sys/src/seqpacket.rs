@@ -40,7 +40,8 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
 
 /// Reads one record without waiting.
 ///
-/// Errors: `WOULDBLOCK` when there is none, `CONNRESET` when the peer died with unread records.
+/// Errors: `WOULDBLOCK` when there is none; `CONNRESET` once when the peer is gone and has not read all that it was sent: its
+/// own last records come after that.
 pub fn receive(connection: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Record> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2), ScmCredentials(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);

@@ -3,6 +3,7 @@
 
 use crate::{BOUND, responder::Responder};
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
 use slash32_binding::{Generation, Outcome, Reason};
 use slash32_ipc::{State, ToAgent, ToResponder};
 use slash32_tests::{
@@ -198,6 +199,26 @@ fn a_responder_without_an_agent_wakes_for_its_guest_only() -> Result<()> {
     until("it to wait without a time limit", BOUND, || {
         Ok(waits(pid)?.filter(Option::is_none).map(drop))
     })
+}
+
+#[test]
+fn a_quit_is_obeyed_though_its_agent_has_left_a_report_unread() -> Result<()> {
+    let host = Host::new()?;
+    let (responder, mut client) = Responder::serving(&host, 1)?;
+    let discover = client.discover();
+    client.ask(&discover)?;
+    // Its report of the OFFER waits in the agent's socket, as one does that comes just before the end.
+    responder.wait_unread()?;
+    responder.signal(Signal::SIGSTOP)?;
+    responder.tell(&ToResponder::Quit)?;
+    let mut left = responder.leave();
+    left.process.signal(Signal::SIGCONT)?;
+    let code = left
+        .process
+        .wait(BOUND)
+        .context("it goes on without an agent")?;
+    ensure!(code == Some(0), "it ended with {code:?}");
+    Ok(())
 }
 
 /// DISCOVER, OFFER, REQUEST, Claim, Confirm, ACK, and the State that tells of it.

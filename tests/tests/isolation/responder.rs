@@ -1,8 +1,11 @@
 //! A real responder, whose agent is the case itself.
 
 use crate::BOUND;
-use anyhow::{Context, Result, bail};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use anyhow::{Context, Result, bail, ensure};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::Signal,
+};
 use slash32_binding::{Binding, Generation};
 use slash32_ipc::{Hello, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder};
 use slash32_sys::{idle, packet, seqpacket};
@@ -85,6 +88,10 @@ impl Responder {
         self.process.pid()
     }
 
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
     /// Its pid as it knows itself.
     pub(crate) fn inner_pid(&self) -> Result<u64> {
         self.process.inner_pid()
@@ -155,17 +162,30 @@ impl Responder {
         self.tell(&ToResponder::Confirm(claimed))
     }
 
-    /// Lets go of it, as an agent does that ends; returns when it has noticed.
+    /// Waits until something that it said can be read, and does not read it.
+    pub(crate) fn wait_unread(&self) -> Result<()> {
+        let timeout = PollTimeout::try_from(BOUND.as_millis())?;
+        let mut entry = [PollFd::new(self.connection.as_fd(), PollFlags::POLLIN)];
+        ensure!(poll(&mut entry, timeout)? == 1, "it said nothing");
+        Ok(())
+    }
+
+    /// Lets go of it, as an agent does that ends.
+    pub(crate) fn leave(self) -> Abandoned {
+        Abandoned {
+            process: self.process,
+            _folder: self.folder,
+        }
+    }
+
+    /// The same; returns when it has noticed.
     pub(crate) fn abandon(self) -> Result<Abandoned> {
-        drop(self.connection);
-        let descriptor = format!("/proc/{}/fd/{CONNECTION}", self.process.pid());
+        let abandoned = self.leave();
+        let descriptor = format!("/proc/{}/fd/{CONNECTION}", abandoned.process.pid());
         slash32_tests::until("the responder to close its connection", BOUND, || {
             Ok(fs::symlink_metadata(&descriptor).is_err().then_some(()))
         })?;
-        Ok(Abandoned {
-            process: self.process,
-            _folder: self.folder,
-        })
+        Ok(abandoned)
     }
 }
 
