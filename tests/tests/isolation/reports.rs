@@ -19,7 +19,7 @@ use std::{
 /// Between two unasked messages of a kind.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// By then what has changed must have been told, on a machine that is busy with other cases.
-const SOON: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(5);
 /// How long the hostile guests here go on.
 const STORM: Duration = Duration::from_secs(4);
 
@@ -92,33 +92,28 @@ fn a_guest_that_asks_again_and_again_makes_one_claim_a_second() -> Result<()> {
 #[test]
 fn the_first_ack_is_told_at_once_with_all_that_led_to_it() -> Result<()> {
     let host = Host::new()?;
-    let (responder, mut client) = Responder::serving(&host, 1)?;
-    let discover = client.discover();
-    let offer = expect(message_type::OFFER, client.ask(&discover)?)?;
-    let request = client.selecting(&offer);
-    client.send(&request)?;
-    // The next message but the Claim: neither the OFFER nor the Claim cost it its turn.
-    let mut unasked = Vec::new();
-    while unasked
-        .last()
-        .is_none_or(|state: &State| state.last_ack_age.is_none())
-    {
-        match responder.next(BOUND)?.context("nothing was told")? {
-            ToAgent::Claim(generation) => responder.tell(&ToResponder::Confirm(generation))?,
-            ToAgent::State(state) => unasked.push(state),
-            ToAgent::Kept(kept) => bail!("nobody asked for {kept:?}"),
+    // When the machine takes more than an interval for a VM's first exchange, the OFFER is told before the ACK, and the next
+    // VM shows it.
+    for number in 1..=5 {
+        let (responder, mut client) = Responder::serving(&host, number)?;
+        let start = Instant::now();
+        let discover = client.discover();
+        let offer = expect(message_type::OFFER, client.ask(&discover)?)?;
+        let request = client.selecting(&offer);
+        client.send(&request)?;
+        responder.confirm()?;
+        let state = responder.state()?;
+        if start.elapsed() < INTERVAL {
+            // It is as old as the time between the two on the same way: neither the OFFER nor the Claim has cost it its turn.
+            let age = state.last_ack_age.map(Duration::from_nanos);
+            ensure!(
+                age.is_some_and(|age| age < INTERVAL / 10) && count(&state, Outcome::Offer) == 1,
+                "{state:?}"
+            );
+            return Ok(());
         }
     }
-    let [state] = unasked.as_slice() else {
-        // Only a case that was kept from running for an interval between the OFFER and the REQUEST may see two.
-        bail!("told in {} States: {unasked:?}", unasked.len());
-    };
-    let age = Duration::from_nanos(state.last_ack_age.unwrap_or(u64::MAX));
-    ensure!(
-        age < INTERVAL / 10 && count(state, Outcome::Offer) == 1,
-        "{state:?}"
-    );
-    Ok(())
+    bail!("the machine was too busy for five VMs to get their addresses within {INTERVAL:?} each")
 }
 
 #[test]
@@ -165,10 +160,14 @@ fn an_idle_responder_sleeps_without_a_time_limit() -> Result<()> {
     );
     bind(&responder, &mut client)?;
     // Something to tell: so this case would see a time limit.
-    let discover = client.discover();
-    client.ask(&discover)?;
-    until("a time limit", BOUND, || time_limit(&responder))?;
-    states_until(&responder, |state| count(state, Outcome::Offer) == 2)?;
+    let mut offers = 1;
+    until("a time limit", BOUND, || {
+        let discover = client.discover();
+        client.ask(&discover)?;
+        offers += 1;
+        time_limit(&responder)
+    })?;
+    states_until(&responder, |state| count(state, Outcome::Offer) == offers)?;
     until("no time limit", BOUND, || {
         Ok(time_limit(&responder)?.is_none().then_some(()))
     })?;
