@@ -1,6 +1,6 @@
 //! What a guest gains that takes over its responder: nothing. The wall seen from outside ([`outside`]), each stage that can be
-//! tried alone ([`landlock`], [`rebind`]), every syscall tried from inside a real responder ([`calls`], by [`tracer`]), and
-//! what a guest can make its agent do ([`reports`]).
+//! tried alone ([`landlock`], [`rebind`]) and that fails ([`start`]), every syscall tried from inside a real responder
+//! ([`calls`], by [`tracer`]), and what a guest can make its agent do ([`reports`]).
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod calls;
@@ -9,6 +9,7 @@ mod outside;
 mod rebind;
 mod reports;
 mod responder;
+mod start;
 mod tracer;
 
 use std::time::Duration;
