@@ -1,6 +1,7 @@
 //! One VM's time on the link: its binding, its sockets, and the ACK that waits for the host route.
 
 use crate::seen::Seen;
+use crate::serve::REPORT_INTERVAL;
 use slash32_binding::{Generation, Instant, Outcome};
 use slash32_dhcp::{MAX_FRAME, Responder};
 use slash32_ipc::{Hello, digest};
@@ -18,6 +19,8 @@ pub(crate) struct Serving {
     /// Kept open so that the kernel never answers a renewal with port-unreachable.
     _idle: Option<OwnedFd>,
     pub(crate) confirmed: bool,
+    /// When the agent was last asked to confirm it.
+    pub(crate) claimed: Option<Instant>,
     /// The longest reply that the link is known to take, or not known not to, in bytes.
     pub(crate) room: usize,
     pub(crate) last_ack: Option<Instant>,
@@ -48,6 +51,7 @@ impl Serving {
             packet,
             _idle: idle,
             confirmed: hello.confirmed,
+            claimed: None,
             room: MAX_FRAME,
             last_ack: None,
             lease_time: 0,
@@ -66,6 +70,7 @@ impl Serving {
             self.confirmed |= hello.confirmed;
         } else {
             self.confirmed = hello.confirmed;
+            self.claimed = None;
             self.held = None;
             self.last_ack = None;
             self.lease_time = 0;
@@ -91,6 +96,12 @@ impl Serving {
                 outcome,
             })
             .is_some()
+    }
+
+    /// The agent was not asked to confirm it within the interval.
+    pub(crate) fn may_claim(&self, now: Instant) -> bool {
+        self.claimed
+            .is_none_or(|then| now.nanoseconds_since(then) >= REPORT_INTERVAL)
     }
 
     pub(crate) fn holds(&self) -> bool {

@@ -9,6 +9,7 @@ pub(crate) fn isolate(uid: u32, gid: u32) -> Result<(), (&'static str, Errno)> {
     isolate::no_new_privileges().map_err(stage("no_new_privs"))?;
     isolate::drop_identity(uid, gid).map_err(stage("user and capabilities"))?;
     isolate::not_dumpable().map_err(stage("dumpable"))?;
+    isolate::landlock::deny_all().map_err(stage("landlock"))?;
     isolate::limit_resources().map_err(stage("resource limits"))?;
     isolate::syscalls::filter().map_err(stage("seccomp"))
 }

@@ -6,15 +6,15 @@
 //!
 //! Files: [`isolate`] is what it takes away from itself, [`serve`] the loop, [`generation`] one VM's time on the link,
 //! [`seen`] what is kept of it for `slash32 show`.
-//! Only this file uses std; nothing allocates once [`serve::serve`] runs, and nothing wakes it but a descriptor.
+//! Only this file uses std; nothing allocates once [`serve::serve`] runs, and nothing wakes it but a descriptor, or the time
+//! at which the agent is to be told what a guest has done.
 
 mod generation;
 mod isolate;
 mod seen;
 mod serve;
 
-use slash32_sys::{Errno, seqpacket};
-use std::os::fd::AsFd;
+use slash32_sys::seqpacket;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -42,27 +42,24 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let listener = seqpacket::standard_input();
     // From here on whoever connects can tell which process this is, even when it does not answer.
-    let standard_input = std::io::stdin();
-    if let Err(error) = seqpacket::listen_as_oneself(standard_input.as_fd()) {
-        return cannot_serve(error);
+    if !seqpacket::is_listening(listener) || seqpacket::listen_as_oneself(listener).is_err() {
+        eprintln!(
+            "slash32-responder: standard input is no listening SOCK_SEQPACKET unix socket, as slash32-agent or \
+             slash32-responder@LINK.socket gives it; see --help"
+        );
+        return ExitCode::FAILURE;
     }
     if let Err((stage, error)) = isolate::isolate(arguments.uid, arguments.gid) {
         eprintln!("slash32-responder: cannot isolate itself ({stage}): {error}");
         return ExitCode::FAILURE;
     }
-    match serve::serve(standard_input.as_fd()) {
+    // From here on nothing can be said on stderr.
+    match serve::serve(listener) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => cannot_serve(error),
+        Err(_) => ExitCode::FAILURE,
     }
-}
-
-fn cannot_serve(error: Errno) -> ExitCode {
-    eprintln!(
-        "slash32-responder: standard input cannot be served ({error}): it must be a listening SOCK_SEQPACKET unix \
-         socket, as slash32-agent or slash32-responder@LINK.socket gives it"
-    );
-    ExitCode::FAILURE
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {

@@ -9,8 +9,8 @@ use slash32_sys::{Errno, clock, packet, seqpacket, wait};
 
 /// So many frames are answered before the agent is listened to again.
 const FRAMES_A_TURN: usize = 64;
-/// Between two unasked States, in nanoseconds: what a guest does must not become work for the agent.
-const REPORT_INTERVAL: u64 = 1_000_000_000;
+/// Between two unasked States, in nanoseconds, and between two Claims: what a guest does must not become work for the agent.
+pub(crate) const REPORT_INTERVAL: u64 = 1_000_000_000;
 
 /// Serves until the agent says Quit. Errors: those of waiting on, or accepting from, `listener`.
 pub(crate) fn serve(listener: BorrowedFd<'_>) -> Result<(), Errno> {
@@ -18,8 +18,8 @@ pub(crate) fn serve(listener: BorrowedFd<'_>) -> Result<(), Errno> {
         agent: None,
         serving: None,
         counters: Counters::ZERO,
-        last_report: Instant(0),
-        changed: false,
+        last_unasked: None,
+        due: None,
         frame: [0; MAX_FRAME],
         reply: [0; MAX_FRAME],
     };
@@ -30,7 +30,7 @@ pub(crate) fn serve(listener: BorrowedFd<'_>) -> Result<(), Errno> {
             .as_ref()
             .map(|serving| serving.packet.as_fd());
         let [new_agent, from_agent, from_guest] =
-            wait::readable([Some(listener), agent, packet], listener)?;
+            wait::readable([Some(listener), agent, packet], listener, server.deadline())?;
         if from_agent && server.listen() == Order::Quit {
             return Ok(());
         }
@@ -40,6 +40,7 @@ pub(crate) fn serve(listener: BorrowedFd<'_>) -> Result<(), Errno> {
         if new_agent {
             server.accept(listener)?;
         }
+        server.report_due(now());
     }
 }
 
@@ -47,9 +48,10 @@ struct Server {
     agent: Option<OwnedFd>,
     serving: Option<Serving>,
     counters: Counters,
-    last_report: Instant,
-    /// Something that a State tells has changed since the last one.
-    changed: bool,
+    /// When the agent was last told a State that it had not caused itself.
+    last_unasked: Option<Instant>,
+    /// Something that a State tells has changed since the last one, and is told then.
+    due: Option<Instant>,
     frame: [u8; MAX_FRAME],
     reply: [u8; MAX_FRAME],
 }
@@ -64,18 +66,21 @@ fn now() -> Instant {
     Instant(clock::boottime())
 }
 
+/// The end of the interval that begins at `start`.
+fn after(start: Instant) -> Instant {
+    Instant(start.0.saturating_add(REPORT_INTERVAL))
+}
+
 impl Server {
     /// The newest connection is the agent; an older one is closed.
     fn accept(&mut self, listener: BorrowedFd<'_>) -> Result<(), Errno> {
         match seqpacket::accept(listener) {
             Ok(connection) => {
                 self.agent = Some(connection);
-                self.report(now());
-                if let Some(serving) = &self.serving
-                    && serving.holds()
-                {
-                    let number = serving.number;
-                    self.tell(&ToAgent::Claim(number));
+                let now = now();
+                self.report(now);
+                if self.serving.as_ref().is_some_and(Serving::holds) {
+                    self.claim(now);
                 }
                 Ok(())
             }
@@ -100,7 +105,8 @@ impl Server {
         };
         let record = match seqpacket::receive(agent.as_fd(), &mut buffer) {
             Ok(record) if record.length > 0 && !record.truncated => record,
-            Err(Errno::AGAIN | Errno::INTR) => return Order::Continue,
+            // The agent has left something unread, and closed: said once, before the last that it wrote, which may be Quit.
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNRESET) => return Order::Continue,
             // Closed, broken, or not our protocol: go on without an agent until a new one comes.
             Ok(_) | Err(_) => {
                 self.agent = None;
@@ -159,7 +165,7 @@ impl Server {
             return;
         }
         let Some((frame, outcome)) = serving.take_held(now) else {
-            self.count_ignored(Reason::Held);
+            self.count_ignored(now, Reason::Held);
             return;
         };
         let length = frame.len();
@@ -181,7 +187,7 @@ impl Server {
             };
             let now = now();
             if received.truncated {
-                self.count_ignored(Reason::Truncated);
+                self.count_ignored(now, Reason::Truncated);
                 continue;
             }
             let frame = &mut self.frame[..received.length];
@@ -202,24 +208,23 @@ impl Server {
                 Action::Ignore(reason) => {
                     let gives_back = reason == Reason::Release
                         && !core::mem::replace(&mut serving.released, true);
-                    self.count_ignored(reason);
+                    self.count_ignored(now, reason);
                     if gives_back {
-                        // At once: it may be the last frame that this guest ever sends.
-                        self.report(now);
+                        self.hurry(now);
                     }
                 }
                 Action::Reply { len, outcome } if acknowledges(outcome) && !serving.confirmed => {
-                    let number = serving.number;
+                    let may_claim = serving.may_claim(now);
                     if serving.hold(now, &self.reply[..len], outcome) {
-                        self.count_ignored(Reason::Held);
+                        self.count_ignored(now, Reason::Held);
                     }
-                    self.tell(&ToAgent::Claim(number));
+                    if may_claim {
+                        self.claim(now);
+                    }
                 }
                 Action::Reply { len, outcome } => self.transmit(now, len, outcome),
             }
-            if self.changed && now.nanoseconds_since(self.last_report) >= REPORT_INTERVAL {
-                self.report(now);
-            }
+            self.report_due(now);
         }
     }
 
@@ -232,24 +237,62 @@ impl Server {
         if sent == Err(Errno::MSGSIZE) {
             // Longer than the link's MTU, whatever the client and the binding allow: the next one fits.
             serving.room = LEAST_ROOM;
-            self.count_ignored(Reason::ReplyTooLarge);
+            self.count_ignored(now, Reason::ReplyTooLarge);
             return;
         }
         self.counters.outcomes[outcome.index()] += 1;
-        self.changed = true;
+        let mut news = false;
         if acknowledges(outcome) {
             serving.lease_time = serving.responder.binding().lease_time;
-            let first = serving.last_ack.replace(now).is_none();
-            let other = core::mem::replace(&mut serving.told, serving.tells) != serving.tells;
-            if first || other || core::mem::take(&mut serving.released) {
-                self.report(now);
+            news |= serving.last_ack.replace(now).is_none();
+            news |= core::mem::replace(&mut serving.told, serving.tells) != serving.tells;
+            news |= core::mem::take(&mut serving.released);
+        }
+        self.changed(now);
+        if news {
+            self.hurry(now);
+        }
+    }
+
+    fn count_ignored(&mut self, now: Instant, reason: Reason) {
+        self.counters.reasons[reason.index()] += 1;
+        self.changed(now);
+    }
+
+    /// The agent does not know yet what has changed now, and is told of all that changes until then at once.
+    fn changed(&mut self, now: Instant) {
+        self.due.get_or_insert(after(now));
+    }
+
+    /// What has changed now cannot wait for more, but for the end of the interval: a guest may do it again and again.
+    fn hurry(&mut self, now: Instant) {
+        self.due = Some(self.last_unasked.map_or(now, after));
+        self.report_due(now);
+    }
+
+    /// When to stop waiting for frames and tell the agent; `None` when there is nothing to tell, or nobody.
+    fn deadline(&self) -> Option<u64> {
+        self.agent.as_ref().and(self.due).map(|due| due.0)
+    }
+
+    /// Tells the agent what is due. One that does not read is tried again, as often as one that does is told.
+    fn report_due(&mut self, now: Instant) {
+        if self.agent.is_some() && self.due.is_some_and(|due| due.0 <= now.0) {
+            self.last_unasked = Some(now);
+            if !self.report(now) {
+                self.due = Some(after(now));
             }
         }
     }
 
-    fn count_ignored(&mut self, reason: Reason) {
-        self.counters.reasons[reason.index()] += 1;
-        self.changed = true;
+    /// Asks the agent for the host route of the ACK that is held.
+    fn claim(&mut self, now: Instant) {
+        if let Some(number) = self.serving.as_ref().map(|serving| serving.number)
+            && self.tell(&ToAgent::Claim(number))
+            && let Some(serving) = &mut self.serving
+        {
+            serving.claimed = Some(now);
+        }
     }
 
     /// Tells the agent, which asks, what an operator may see.
@@ -263,11 +306,12 @@ impl Server {
         self.report_as(now, true);
     }
 
-    fn report(&mut self, now: Instant) {
-        self.report_as(now, false);
+    /// Says whether the agent was told.
+    fn report(&mut self, now: Instant) -> bool {
+        self.report_as(now, false)
     }
 
-    fn report_as(&mut self, now: Instant, asked: bool) {
+    fn report_as(&mut self, now: Instant, asked: bool) -> bool {
         let state = match &self.serving {
             Some(serving) => State {
                 generation: serving.number,
@@ -290,18 +334,17 @@ impl Server {
                 counters: self.counters,
             },
         };
-        self.last_report = now;
-        self.changed = false;
-        self.tell(&ToAgent::State(state));
+        self.due = None;
+        self.tell(&ToAgent::State(state))
     }
 
-    /// Writes to the agent when there is one that reads. A message that is lost is told again: a Claim with the client's
-    /// next try, a State with the next connection.
-    fn tell(&self, message: &ToAgent) {
+    /// Writes to the agent; false when there is none, or none that reads. A message that is lost is told again: a Claim with
+    /// the client's next try, a State with the next connection, or when it is due again.
+    fn tell(&self, message: &ToAgent) -> bool {
         let mut buffer = [0; MAX_UP];
         let length = message.encode(&mut buffer);
-        if let Some(agent) = &self.agent {
-            let _ = seqpacket::send(agent.as_fd(), &buffer[..length]);
-        }
+        self.agent
+            .as_ref()
+            .is_some_and(|agent| seqpacket::send(agent.as_fd(), &buffer[..length]).is_ok())
     }
 }

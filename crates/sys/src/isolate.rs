@@ -2,23 +2,68 @@
 //!
 //! # Theory of operation
 //!
+//! A responder talks to a stranger's VM. The frames are taken apart by code without `unsafe`, and yet the design
+//! assumes that one day a guest runs code of its own here. Then it must have gained nothing: it holds one packet socket on a
+//! link that is the guest's anyway, and one binding that the guest was told anyway.
+//!
 //! The agent starts a responder as root, with nothing but its standard descriptors: plain spawning is the fast way, and the
-//! child can do all that follows by itself. The stages run in this order, each needing what a later one takes away:
+//! child can do all that follows by itself. Started by systemd it is an unprivileged user already, and every stage works
+//! without a privilege. The stages run in this order, because each needs what a later one takes away; when one fails, the
+//! program ends with that stage's name, and serves nobody half-isolated.
 //!
-//! 1. [`close_descriptors`]: nothing that leaked from the parent may survive.
-//! 2. [`no_new_privileges`]: no program that it could start would gain a right; also lets step 6 run without one.
-//! 3. [`drop_identity`]: groups, gid, uid, and every capability set, the bounding set first, while CAP_SETPCAP is held.
-//! 4. [`not_dumpable`]: other processes of the same uid can neither trace it nor read its memory.
-//! 5. [`limit_resources`]: few descriptors, no new processes, no files, no cores.
-//! 6. [`syscalls::filter`]: of the kernel's calls only those remain that answering DHCP needs.
+//! ## 1. [`close_descriptors`]
+//! *Should* leave the standard three: the listening socket, and where start-up errors are said. *Mustn't* leave anything that
+//! leaked from the parent, whose descriptors reach netlink and the store.
 //!
-//! After that it *should* be able to accept a connection, receive sockets over it, read and write them, wait, tell the
-//! time, and exit. It *must not* be able to name an address: a packet socket that it holds can be bound to another link by
-//! anyone who may call `bind` or `sendto`, so those are gone.
+//! ## 2. [`no_new_privileges`]
+//! *Should* leave everything that the process may do now. *Mustn't* leave a way to gain a right by starting a set-user-ID
+//! program. It is also what lets stages 5 and 7 run without a privilege, so it comes before the user is changed.
+//!
+//! ## 3. [`drop_identity`]
+//! *Should* leave a uid and a gid that own nothing. *Mustn't* leave a group, nor a capability in any set: the bounding set
+//! goes first, while CAP_SETPCAP is held, then the groups and ids, while CAP_SETGID and CAP_SETUID are, then the rest. The
+//! packet socket that comes later needs no capability: CAP_NET_RAW is asked for when one is made.
+//!
+//! ## 4. [`not_dumpable`]
+//! *Should* leave the process to root's tools. *Mustn't* leave it to its kin: every responder has the same uid, and without
+//! this one could trace another and take its socket. After stage 3, since a change of the user sets it to whatever
+//! `fs.suid_dumpable` says.
+//!
+//! ## 5. [`landlock::deny_all`]
+//! *Should* leave the descriptors that are open and those that are passed later: they are not looked at again. *Mustn't*
+//! leave a path to any file, TCP to anywhere, or a signal or an abstract unix socket to a process outside. What a kernel does
+//! not know it cannot deny: TCP came with Linux 6.7, signals with 6.12, and a kernel without landlock, or with it switched
+//! off, denies nothing here. That is no failure, since stage 7 is the wall for all of it, and this one stands behind it: the
+//! filter looks at numbers, landlock at what is reached.
+//!
+//! ## 6. [`limit_resources`]
+//! *Should* leave room for the nine descriptors that the busiest moment takes. *Mustn't* leave the means to become many or
+//! large.
+//!
+//! ## 7. [`syscalls::filter`]
+//! *Should* leave what answering DHCP takes: accept a connection, receive sockets over it, read and write them, wait, tell
+//! the time, exit. *Mustn't* leave a call that names an address, a process or a file, that makes a descriptor or maps memory,
+//! nor a word on stderr, which is the agent's own.
+//!
+//! # Why a call with an address is part of the wall
+//!
+//! The agent locks its filter on the packet socket, so nobody can widen what it *receives*. The kernel has no such lock for
+//! the link: whoever holds a packet socket may `bind` it to another one, or name another one in `sendto`, without any
+//! capability and even from an empty network namespace, for the socket belongs to the one in which it was made. A guest that
+//! has taken over its responder would speak on the uplink, or to its neighbour. `setsockopt` would add promiscuous mode or a
+//! ring, `connect` would aim the idle socket. So these calls are denied, and with them every way to a second such process: by
+//! `ptrace`, `process_vm_*`, `pidfd_getfd` or a signal. Each has a test that makes the call from inside.
+//!
+//! # What is left to whoever takes it over
+//!
+//! To send any frame to the VM of its own link, to say to the agent what the control protocol allows, at the rate at which the
+//! agent listens, to keep a processor busy, to stop answering, and to exit. The agent reads nothing else into its words, and
+//! ends it when they make no sense.
 
 use crate::{Result, checked};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
+pub mod landlock;
 pub mod syscalls;
 
 /// Closes every descriptor but the standard three.

@@ -19,6 +19,20 @@ pub struct Record {
     pub sender: Option<u32>,
 }
 
+/// Descriptor 0, as the process was given it.
+pub fn standard_input() -> BorrowedFd<'static> {
+    // SAFETY: nothing in this process closes it; a process without it has an error with each use, and no other harm.
+    unsafe { BorrowedFd::borrow_raw(0) }
+}
+
+/// It is a unix socket of records that listens for connections.
+pub fn is_listening(socket: BorrowedFd<'_>) -> bool {
+    use rustix::net::{AddressFamily, SocketType, sockopt};
+    sockopt::socket_acceptconn(socket) == Ok(true)
+        && sockopt::socket_type(socket) == Ok(SocketType::SEQPACKET)
+        && sockopt::socket_domain(socket) == Ok(AddressFamily::UNIX)
+}
+
 /// Takes the next connection from a listening socket; it does not block.
 pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
     rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
@@ -37,7 +51,8 @@ pub fn listen_as_oneself(listener: BorrowedFd<'_>) -> Result<()> {
 
 /// Reads one record without waiting.
 ///
-/// Errors: `WOULDBLOCK` when there is none, `CONNRESET` when the peer died with unread records.
+/// Errors: `WOULDBLOCK` when there is none; `CONNRESET` once when the peer is gone and has not read all that it was sent: its
+/// own last records come after that.
 pub fn receive(connection: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Record> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2), ScmCredentials(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);

@@ -1,11 +1,17 @@
 //! What a responder is left with, seen from outside.
-#![allow(missing_docs, clippy::unwrap_used)]
 
+use crate::{BOUND, responder::Responder};
 use anyhow::{Context, Result, ensure};
-use slash32_tests::{Agent, Host, RawClient, guest_mac, static_network};
-use std::{collections::BTreeMap, fs, time::Duration};
-
-const BOUND: Duration = Duration::from_secs(15);
+use nix::sys::signal::Signal;
+use slash32_tests::{
+    Agent, Host, RawClient, binary, dhcp::message_type, expect, guest_mac, static_network, until,
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    process::{Command, Stdio},
+};
 
 #[test]
 fn a_responder_has_no_privilege_left() -> Result<()> {
@@ -86,5 +92,64 @@ fn a_responder_holds_its_four_sockets_and_no_file() -> Result<()> {
         .count();
     // The listening socket, the agent's connection, the packet socket, the idle socket.
     ensure!(sockets == 4 && given.len() == 4, "it holds {held:?}");
+    Ok(())
+}
+
+#[test]
+fn a_responder_may_not_grow() -> Result<()> {
+    let host = Host::new()?;
+    let responder = Responder::start(&host)?;
+    let text = fs::read_to_string(responder.proc("limits"))?;
+    for (limit, value) in [
+        ("Max open files", "16"),
+        ("Max processes", "0"),
+        ("Max file size", "0"),
+        ("Max core file size", "0"),
+        ("Max msgqueue size", "0"),
+    ] {
+        let line = text.lines().find_map(|line| line.strip_prefix(limit));
+        let words: Vec<_> = line.context("no such limit")?.split_whitespace().collect();
+        ensure!(words[..2] == [value; 2], "{limit}: {words:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_responder_that_was_stopped_in_its_wait_goes_on() -> Result<()> {
+    let host = Host::new()?;
+    let (responder, mut client) = Responder::serving(&host, 1)?;
+    // The first wait has no time limit, the second has one: the answer to the first DISCOVER is not told yet.
+    for _ in 0..2 {
+        responder.signal(Signal::SIGSTOP)?;
+        until("the responder to stop", BOUND, || {
+            let stat = fs::read_to_string(responder.proc("stat"))?;
+            Ok(stat.contains(") T ").then_some(()))
+        })?;
+        responder.signal(Signal::SIGCONT)?;
+        let discover = client.discover();
+        expect(message_type::OFFER, client.ask(&discover)?)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_standard_input_that_cannot_be_served_is_refused_in_one_sentence() -> Result<()> {
+    for stdin in [
+        Stdio::null(),
+        Stdio::from(OwnedFd::from(UnixStream::pair()?.0)),
+    ] {
+        let output = Command::new(binary("slash32-responder")?)
+            .stdin(stdin)
+            .output()?;
+        let said = String::from_utf8(output.stderr)?;
+        ensure!(
+            output.status.code() == Some(1)
+                && output.stdout.is_empty()
+                && said.lines().count() == 1
+                && said.contains("slash32-responder@LINK.socket"),
+            "{:?}: {said}",
+            output.status
+        );
+    }
     Ok(())
 }
