@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod config;
+mod conversation;
 mod kernel;
 mod link;
 mod operator;

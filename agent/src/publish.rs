@@ -70,7 +70,9 @@ impl Published {
         text: String,
     ) {
         match link {
-            Some((name, _)) if kind == EventKind::Failed => tracing::warn!("{name}: {text}"),
+            Some((name, _)) if matches!(kind, EventKind::Failed | EventKind::ResponderLost) => {
+                tracing::warn!("{name}: {text}");
+            }
             Some((name, _)) => tracing::info!("{name}: {text}"),
             None => tracing::info!("{text}"),
         }

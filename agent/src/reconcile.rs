@@ -14,6 +14,7 @@ mod explain;
 mod operate;
 mod reload;
 
+use crate::conversation::Fault as ResponderFault;
 use crate::kernel::{Change, Kernel};
 use crate::link::LinkTable;
 use crate::operator::Request;
@@ -227,7 +228,7 @@ impl Reconciler {
         self.dirty
             .extend(self.vms.values().filter(|vm| due(vm)).map(|vm| vm.ifindex));
         for ifindex in self.responders.silent() {
-            self.lose_responder(ifindex, "says nothing, so it is replaced");
+            self.lose_responder(ifindex, ResponderFault::Silent);
         }
         if self.retry_save_at.take_if(|at| *at <= now).is_some()
             || self.save_leases_at.is_some_and(|at| at <= now)

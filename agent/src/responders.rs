@@ -4,8 +4,10 @@
 //! for each connection decodes what comes and passes it on; it reads no more than a bounded number of messages a second,
 //! so that a responder that a guest has taken over is a slow one, not a loud one.
 
+use crate::conversation::{Conversation, Fault, Faults};
 use slash32_binding::Generation;
-use slash32_ipc::{Kept, MAX_DOWN, MAX_UP, Malformed, State, ToAgent, ToResponder};
+use slash32_ipc::{Kept, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder};
+use slash32_sys::clock::boottime;
 use slash32_sys::fd::{AsFd, BorrowedFd};
 use slash32_sys::process::Process;
 use slash32_sys::{Errno, seqpacket};
@@ -46,10 +48,8 @@ pub(crate) enum Word {
     Claim(Generation),
     /// A frame that it keeps, which is not read here.
     Kept(Box<Kept>),
-    /// The connection ended.
-    Closed,
-    /// It said what is no message: the process is broken, or taken over.
-    Malformed(Malformed),
+    /// The connection ended, or what was said is no message: the process is gone, broken, or taken over.
+    Last(Fault),
 }
 
 /// Why a responder could not be started or spoken with.
@@ -73,6 +73,7 @@ struct Connection {
     path: PathBuf,
     process: Option<Process>,
     reader: tokio::task::AbortHandle,
+    conversation: Conversation,
     /// By then it must have spoken; `None` when it has.
     deadline: Option<Instant>,
 }
@@ -95,6 +96,7 @@ pub(crate) struct Found {
     path: PathBuf,
     socket: UnixDatagram,
     process: Option<Process>,
+    conversation: Conversation,
 }
 
 /// All responders that this agent speaks with, by the ifindex of their link.
@@ -103,6 +105,7 @@ pub(crate) struct Responders {
     connections: BTreeMap<u32, Connection>,
     next: u64,
     inbox: mpsc::Sender<FromResponder>,
+    faults: Arc<Faults>,
 }
 
 impl Responders {
@@ -112,6 +115,27 @@ impl Responders {
             connections: BTreeMap::new(),
             next: 1,
             inbox,
+            faults: Arc::default(),
+        }
+    }
+
+    /// How many were finished, and why.
+    #[expect(dead_code, reason = "for the metrics, which are not served yet")]
+    pub(crate) fn faults(&self) -> &Arc<Faults> {
+        &self.faults
+    }
+
+    /// Judges a word before it is believed. Errors: no honest responder says it now.
+    pub(crate) fn judge(&mut self, from: &FromResponder) -> Result<(), Fault> {
+        let Some(connection) = self.connections.get_mut(&from.ifindex) else {
+            return Ok(());
+        };
+        let (conversation, now) = (&mut connection.conversation, boottime());
+        match &from.word {
+            Word::State(state) => conversation.state(state, now),
+            Word::Claim(generation) => conversation.claim(*generation),
+            Word::Kept(kept) => conversation.kept(kept, now),
+            Word::Last(fault) => Err(*fault),
         }
     }
 
@@ -184,12 +208,18 @@ impl Responders {
         let process = child.id().and_then(|pid| Process::open(pid).ok());
         // Not waited for: its end is seen on the connection, and tokio reaps it.
         drop(child);
-        let socket = connect(&text).map_err(ResponderError::Connect)?;
+        let socket = connect(&text).map_err(|error| {
+            if let Some(process) = &process {
+                let _ = process.kill();
+            }
+            ResponderError::Connect(error)
+        })?;
         self.keep(
             ifindex,
             path,
             socket,
             process,
+            Conversation::default(),
             Some(Instant::now() + FIRST_WORD),
         );
         Ok(())
@@ -201,6 +231,7 @@ impl Responders {
         path: PathBuf,
         socket: UnixDatagram,
         process: Option<Process>,
+        conversation: Conversation,
         deadline: Option<Instant>,
     ) {
         let socket = Arc::new(socket);
@@ -221,6 +252,7 @@ impl Responders {
                 path,
                 process,
                 reader,
+                conversation,
                 deadline,
             },
         );
@@ -228,16 +260,23 @@ impl Responders {
 
     /// Says something to a link's responder, with at most two descriptors.
     pub(crate) fn tell(
-        &self,
+        &mut self,
         ifindex: u32,
         message: &ToResponder,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), ResponderError> {
-        let connection = self.connections.get(&ifindex).ok_or(ResponderError::Gone)?;
+        let connection = self
+            .connections
+            .get_mut(&ifindex)
+            .ok_or(ResponderError::Gone)?;
         let mut buffer = [0; MAX_DOWN];
         let length = message.encode(&mut buffer);
+        // Before it is sent: what the answer tells of is later.
+        let now = boottime();
         seqpacket::send_with(connection.socket.as_fd(), &buffer[..length], descriptors)
-            .map_err(ResponderError::Send)
+            .map_err(ResponderError::Send)?;
+        connection.conversation.told(message, now);
+        Ok(())
     }
 
     /// Asks a link's responder to exit and forgets it.
@@ -248,6 +287,12 @@ impl Responders {
         } else if let Some(connection) = self.connections.remove(&ifindex) {
             connection.forget();
         }
+    }
+
+    /// The same for one that is finished, which is counted.
+    pub(crate) fn finish(&mut self, ifindex: u32, fault: Fault) {
+        self.faults.count(fault);
+        self.kill(ifindex);
     }
 
     /// Ends a link's responder at once and forgets it.
@@ -283,7 +328,7 @@ impl Responders {
             else {
                 continue;
             };
-            candidates.push(find_one(path.clone(), link.to_owned()));
+            candidates.push(find_one(path.clone(), link.to_owned(), &self.faults));
         }
         Ok(futures_util::future::join_all(candidates)
             .await
@@ -292,9 +337,23 @@ impl Responders {
             .collect())
     }
 
+    /// Ends a found responder for what it said.
+    pub(crate) fn refuse(&self, found: Found, fault: Fault) {
+        self.faults.count(fault);
+        found.kill();
+        let _ = fs::remove_file(&found.path);
+    }
+
     /// Takes a found responder for the link's.
     pub(crate) fn adopt(&mut self, ifindex: u32, found: Found) {
-        self.keep(ifindex, found.path, found.socket, found.process, None);
+        self.keep(
+            ifindex,
+            found.path,
+            found.socket,
+            found.process,
+            found.conversation,
+            None,
+        );
     }
 }
 
@@ -323,23 +382,25 @@ impl Found {
     }
 }
 
-async fn find_one(path: PathBuf, link: String) -> Option<Found> {
+async fn find_one(path: PathBuf, link: String, faults: &Faults) -> Option<Found> {
     let found = tokio::time::timeout(FIRST_WORD, first_state(&path)).await;
-    let (process, reason) = match found {
-        Ok(Some((socket, process, Ok(state)))) => {
+    let (process, fault) = match found {
+        Ok(Some((socket, process, Ok((state, conversation))))) => {
             return Some(Found {
                 link,
                 state,
                 path,
                 socket,
                 process,
+                conversation,
             });
         }
-        Ok(Some((_, process, Err(malformed)))) => (process, malformed.to_string()),
-        Ok(None) => (None, "nobody listens".to_owned()),
-        Err(_) => (None, "it says nothing".to_owned()),
+        Ok(Some((_, process, Err(fault)))) => (process, fault),
+        Ok(None) => (None, Fault::Ended),
+        Err(_) => (None, Fault::Silent),
     };
-    tracing::info!(link, "responder not adopted: {reason}");
+    faults.count(fault);
+    tracing::info!("{link}: responder not adopted: it {fault}");
     if let Some(process) = process {
         let _ = process.kill();
     }
@@ -347,18 +408,20 @@ async fn find_one(path: PathBuf, link: String) -> Option<Found> {
     None
 }
 
+type FirstWord = Result<(State, Conversation), Fault>;
+
 /// The connection, the process and the first word of whoever listens at `path`; `None` when nobody does.
-async fn first_state(
-    path: &Path,
-) -> Option<(UnixDatagram, Option<Process>, Result<State, Malformed>)> {
+async fn first_state(path: &Path) -> Option<(UnixDatagram, Option<Process>, FirstWord)> {
     let socket = connect(path.to_str()?).ok()?;
     let mut buffer = [0; MAX_UP];
     let record = receive(&socket, &mut buffer).await.ok()?;
     let process = record.sender.and_then(|pid| Process::open(pid).ok());
     let state = match ToAgent::decode(&buffer[..record.length]) {
-        Ok(ToAgent::State(state)) => Ok(state),
-        Ok(ToAgent::Claim(_) | ToAgent::Kept(_)) => Err(Malformed::Message),
-        Err(malformed) => Err(malformed),
+        Ok(ToAgent::State(state)) => {
+            Conversation::continued(&state, boottime()).map(|conversation| (state, conversation))
+        }
+        Ok(ToAgent::Claim(_) | ToAgent::Kept(_)) => Err(Fault::Malformed),
+        Err(malformed) => Err(malformed.into()),
     };
     Some((socket, process, state))
 }
@@ -392,13 +455,13 @@ async fn read(
                     Ok(ToAgent::State(state)) => Word::State(state),
                     Ok(ToAgent::Claim(generation)) => Word::Claim(generation),
                     Ok(ToAgent::Kept(kept)) => Word::Kept(Box::new(kept)),
-                    Err(malformed) => Word::Malformed(malformed),
+                    Err(malformed) => Word::Last(malformed.into()),
                 }
             }
-            Ok(record) if record.truncated => Word::Malformed(Malformed::Message),
-            Ok(_) | Err(_) => Word::Closed,
+            Ok(record) if record.truncated => Word::Last(Fault::Malformed),
+            Ok(_) | Err(_) => Word::Last(Fault::Ended),
         };
-        let last = matches!(word, Word::Closed | Word::Malformed(_));
+        let last = matches!(word, Word::Last(_));
         if inbox
             .send(FromResponder {
                 ifindex,

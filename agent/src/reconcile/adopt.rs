@@ -1,6 +1,7 @@
 //! The agent comes back: responders go on where they are.
 
 use super::Reconciler;
+use crate::conversation::Fault;
 use crate::plan::ObservedResponder;
 use crate::presence::Stay;
 use crate::responders::Found;
@@ -28,6 +29,15 @@ impl Reconciler {
                 .get(&found.link)
                 .filter(|record| self.is_same_link(record));
             match record {
+                // The store knows every generation before it is given.
+                Some(record) if found.state.generation > Generation(record.generation) => {
+                    tracing::warn!(
+                        "{}: responder not adopted: it {}",
+                        found.link,
+                        Fault::Generation
+                    );
+                    self.responders.refuse(found, Fault::Generation);
+                }
                 Some(record) => self.adopt_one(found, &record.clone()),
                 None => {
                     tracing::info!("{}: a responder of another link is dismissed", found.link);
