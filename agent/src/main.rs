@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod access;
 mod config;
 mod conversation;
 mod kernel;
@@ -21,8 +22,10 @@ mod responders;
 mod route;
 mod vm;
 
+use access::Access;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use nix::unistd::Group;
 use publish::Published;
 use reconcile::{Parts, Reconciler};
 use responders::{Responders, Setup};
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let config = config::load(&arguments.config)?;
     if arguments.check {
+        Access::of(&config.agent)?;
         println!("{}: ok", arguments.config.display());
         return Ok(());
     }
@@ -98,6 +102,7 @@ fn log() {
 
 async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
     let runtime = config.agent.runtime_dir.clone();
+    let access = Access::of(&config.agent)?;
     let folder = runtime.join("responder");
     make_folder(&runtime, 0o755)?;
     make_folder(&folder, 0o700)?;
@@ -112,7 +117,7 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
     }
     let (to_inbox, inbox) = mpsc::channel(1024);
     let (to_requests, requests) = mpsc::channel(64);
-    let published = Arc::new(Published::new(to_requests));
+    let published = Arc::new(Published::new(to_requests, access));
     let (uid, gid) = responder_user();
     let setup = Setup {
         program: responder_program(&config)?,
@@ -197,6 +202,16 @@ fn listen(path: &Path) -> Result<UnixListener> {
     let _ = fs::remove_file(path);
     let listener =
         UnixListener::bind(path).with_context(|| format!("cannot listen at {}", path.display()))?;
+    // Under systemd it is the group of the process already.
+    if let Ok(Some(group)) = Group::from_name(slash32_control::GROUP)
+        && let Err(error) = std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()))
+    {
+        tracing::warn!(
+            "cannot give {} to the group {}, so only root may ask: {error}",
+            path.display(),
+            group.name
+        );
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(0o660))
         .with_context(|| format!("cannot set the mode of {}", path.display()))?;
     Ok(listener)

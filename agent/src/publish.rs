@@ -1,6 +1,7 @@
 //! What operators see: a snapshot that the reconcile task replaces link by link, and that the operator API reads without
 //! waiting for it.
 
+use crate::access::Access;
 use crate::operator::Request;
 use crate::vm::rfc3339;
 use jiff::Timestamp;
@@ -27,15 +28,17 @@ pub(crate) struct Published {
     changes: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
     requests: mpsc::Sender<Request>,
+    pub(crate) access: Access,
 }
 
 impl Published {
-    pub(crate) fn new(requests: mpsc::Sender<Request>) -> Self {
+    pub(crate) fn new(requests: mpsc::Sender<Request>, access: Access) -> Self {
         Self {
             links: Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             requests,
+            access,
         }
     }
 

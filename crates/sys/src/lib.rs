@@ -20,6 +20,8 @@ pub mod idle;
 pub mod isolate;
 pub mod packet;
 #[cfg(feature = "agent")]
+pub mod peer;
+#[cfg(feature = "agent")]
 pub mod process;
 pub mod seqpacket;
 pub mod wait;
