@@ -3,13 +3,15 @@
 //! It never parses a byte that a guest has sent: guests talk to responders, one unprivileged process for each link, and a
 //! responder says no more than "somebody asked, generation 7". Read on in [`reconcile`] (the one task that acts), [`plan`]
 //! (what it does, decided purely), [`presence`] (which link is a VM's), [`kernel`] (rtnetlink), [`responders`] (the
-//! processes) and [`publish`] (what operators see).
+//! processes), [`conversation`] (what they may say) and [`publish`] (what operators see). [`isolate`] is what the agent takes
+//! away from itself.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod access;
 mod config;
 mod conversation;
+mod isolate;
 mod kernel;
 mod link;
 mod operator;
@@ -65,18 +67,15 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let config = config::load(&arguments.config)?;
     if arguments.check {
+        let config = config::load(&arguments.config)?;
         Access::of(&config.agent)?;
         println!("{}: ok", arguments.config.display());
         return Ok(());
     }
     log();
-    if !nix::unistd::geteuid().is_root() {
-        tracing::warn!(
-            "not started as root: without CAP_NET_ADMIN and CAP_NET_RAW no link can be served"
-        );
-    }
+    isolate::keep_to_start()?;
+    let config = config::load(&arguments.config)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -119,8 +118,9 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
     let (to_requests, requests) = mpsc::channel(64);
     let published = Arc::new(Published::new(to_requests, access));
     let (uid, gid) = responder_user();
+    let program = responder_program(&config)?;
     let setup = Setup {
-        program: responder_program(&config)?,
+        program: program.clone(),
         folder,
         uid,
         gid,
@@ -148,6 +148,12 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
         changes,
         requests,
     };
+    isolate::isolate(&isolate::Files {
+        config: &parts.config_file,
+        runtime_dir: &runtime,
+        state_dir: &parts.config.agent.state_dir,
+        responder: &program,
+    })?;
     let api = tokio::spawn(slash32_control::serve(listener, published));
     let reconciler = tokio::select! {
         started = Reconciler::start(parts) => started?,

@@ -28,7 +28,7 @@ impl Reconciler {
     pub(super) async fn reload(&mut self, force: bool) -> Result<ReloadReport, ReloadError> {
         let config = crate::config::load(&self.config_file);
         let config = config.map_err(|error| ReloadError::Config {
-            text: format!("{error:#}"),
+            text: format!("{error:#}{}", what_to_do(&error)),
         })?;
         let mut changed = changes(&self.config, &config);
         let (agent, route) = (self.config.agent.clone(), self.config.route.clone());
@@ -123,6 +123,20 @@ impl Reconciler {
             told.push(format!("and {more} more links"));
         }
         told
+    }
+}
+
+/// A file that was not the agent's to read when it isolated itself (see [`crate::isolate`]) is so until the next start.
+fn what_to_do(error: &anyhow::Error) -> &'static str {
+    let is_denied = |cause: &(dyn std::error::Error + 'static)| {
+        let cause = cause.downcast_ref::<std::io::Error>();
+        cause.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+    };
+    if error.chain().any(is_denied) {
+        "; a running slash32-agent reads only files in the folder of its config, and where links there led to at its start: \
+         restart slash32-agent if these have changed"
+    } else {
+        ""
     }
 }
 

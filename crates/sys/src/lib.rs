@@ -10,6 +10,8 @@
 #![no_std]
 
 mod bpf;
+#[cfg(feature = "agent")]
+pub mod capability;
 pub mod clock;
 #[cfg(feature = "agent")]
 pub mod echo;
