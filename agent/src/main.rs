@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod access;
+mod clean;
 mod config;
 mod conversation;
 mod isolate;
@@ -42,6 +43,8 @@ use std::sync::Arc;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::debug_fn;
 
 /// Gives every virtual machine its own /32: serves the DHCP of each VM link and keeps the host's routes to the VMs.
 #[derive(Parser)]
@@ -87,7 +90,15 @@ fn run(arguments: &Arguments) -> Result<()> {
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SLASH32_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let fields = debug_fn(|line, field, value| {
+        let text = clean::clean(&format!("{value:?}"));
+        match field.name() {
+            "message" => line.write_str(&text),
+            name => write!(line, "{name}={text}"),
+        }
+    });
     let lines = tracing_subscriber::fmt()
+        .fmt_fields(fields.delimited(" "))
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

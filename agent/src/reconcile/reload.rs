@@ -19,7 +19,11 @@ impl Reconciler {
                 .iter()
                 .for_each(|change| tracing::info!("reload: {change}")),
             Err(error) => {
-                tracing::error!("the config is not reloaded, the old one stays in force: {error}")
+                tracing::error!("the config is not reloaded, the old one stays in force:");
+                error
+                    .to_string()
+                    .lines()
+                    .for_each(|line| tracing::error!("{line}"));
             }
         }
     }
