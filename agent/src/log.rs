@@ -8,15 +8,16 @@
 
 mod journal;
 
+use crate::clean::clean;
 use journal::{Journal, Lines};
 use nix::sys::stat::fstat;
 use std::fmt::{self, Debug};
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use tracing::field::{Field, Visit};
-use tracing_subscriber::field::{RecordFields, VisitOutput};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
-use tracing_subscriber::fmt::format::{DefaultVisitor, Writer};
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -68,19 +69,19 @@ struct MessageOnly;
 
 impl<'writer> FormatFields<'writer> for MessageOnly {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut message = Message(DefaultVisitor::new(writer, true));
+        let mut message = Message(writer, Ok(()));
         fields.record(&mut message);
-        message.0.finish()
+        message.1
     }
 }
 
-/// Escapes what would move a terminal's cursor, as the crate's own visitor does.
-struct Message<'writer>(DefaultVisitor<'writer>);
+/// Writes the message and nothing else.
+struct Message<'writer>(Writer<'writer>, fmt::Result);
 
 impl Visit for Message<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" {
-            self.0.record_debug(field, value);
+            self.1 = self.0.write_str(&clean(&format!("{value:?}")));
         }
     }
 }

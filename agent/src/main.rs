@@ -3,11 +3,16 @@
 //! It never parses a byte that a guest has sent: guests talk to responders, one unprivileged process for each link, and a
 //! responder says no more than "somebody asked, generation 7". Read on in [`reconcile`] (the one task that acts), [`plan`]
 //! (what it does, decided purely), [`presence`] (which link is a VM's), [`kernel`] (rtnetlink), [`responders`] (the
-//! processes) and [`publish`] (what operators see).
+//! processes), [`conversation`] (what they may say) and [`publish`] (what operators see). [`isolate`] is what the agent takes
+//! away from itself.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod access;
+mod clean;
 mod config;
+mod conversation;
+mod isolate;
 mod kernel;
 mod link;
 mod log;
@@ -23,9 +28,11 @@ mod responders;
 mod route;
 mod vm;
 
+use access::Access;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use metrics::Exporter;
+use nix::unistd::Group;
 use publish::Published;
 use reconcile::{Parts, Reconciler};
 use responders::{Responders, Setup};
@@ -64,17 +71,15 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let config = config::load(&arguments.config)?;
     if arguments.check {
+        let config = config::load(&arguments.config)?;
+        Access::of(&config.agent)?;
         println!("{}: ok", arguments.config.display());
         return Ok(());
     }
     let journal = log::start();
-    if !nix::unistd::geteuid().is_root() {
-        tracing::warn!(
-            "not started as root: without CAP_NET_ADMIN and CAP_NET_RAW no link can be served"
-        );
-    }
+    isolate::keep_to_start()?;
+    let config = config::load(&arguments.config)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -89,6 +94,7 @@ fn run(arguments: &Arguments) -> Result<()> {
 
 async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
     let runtime = config.agent.runtime_dir.clone();
+    let access = Access::of(&config.agent)?;
     let folder = runtime.join("responder");
     make_folder(&runtime, 0o755)?;
     make_folder(&folder, 0o700)?;
@@ -100,14 +106,15 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
 
     let (to_inbox, inbox) = mpsc::channel(1024);
     let (to_requests, requests) = mpsc::channel(64);
-    let published = Arc::new(Published::new(to_requests));
+    let published = Arc::new(Published::new(to_requests, access));
     let (exporter, metrics) = Exporter::new(Arc::clone(&published));
     if let Some(address) = config.agent.metrics {
         tokio::spawn(metrics::serve(address, exporter));
     }
     let (uid, gid) = responder_user();
+    let program = responder_program(&config)?;
     let setup = Setup {
-        program: responder_program(&config)?,
+        program: program.clone(),
         folder,
         uid,
         gid,
@@ -129,13 +136,19 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
             .context("cannot talk to the kernel's routing (rtnetlink)")?,
         store,
         blind,
-        responders: Responders::new(setup, to_inbox),
+        responders: Responders::new(setup, to_inbox, Arc::clone(&metrics)),
         published: Arc::clone(&published),
         metrics,
         inbox,
         changes,
         requests,
     };
+    isolate::isolate(&isolate::Files {
+        config: &parts.config_file,
+        runtime_dir: &runtime,
+        state_dir: &parts.config.agent.state_dir,
+        responder: &program,
+    })?;
     let api = tokio::spawn(slash32_control::serve(listener, published));
     let reconciler = tokio::select! {
         started = Reconciler::start(parts) => started?,
@@ -190,6 +203,16 @@ fn listen(path: &Path) -> Result<UnixListener> {
     let _ = fs::remove_file(path);
     let listener =
         UnixListener::bind(path).with_context(|| format!("cannot listen at {}", path.display()))?;
+    // Under systemd it is the group of the process already.
+    if let Ok(Some(group)) = Group::from_name(slash32_control::GROUP)
+        && let Err(error) = std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()))
+    {
+        tracing::warn!(
+            "cannot give {} to the group {}, so only root may ask: {error}",
+            path.display(),
+            group.name
+        );
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(0o660))
         .with_context(|| format!("cannot set the mode of {}", path.display()))?;
     Ok(listener)

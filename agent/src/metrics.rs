@@ -11,6 +11,7 @@ use census::Census;
 pub(crate) use census::{LinkCount, Remark};
 pub(crate) use http::serve;
 
+use crate::conversation::Fault;
 use crate::publish::Published;
 use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
@@ -44,7 +45,7 @@ pub(crate) struct Metrics {
     pub(crate) routes_removed: Results,
     pub(crate) responder_starts: Results,
     pub(crate) responder_adoptions: Counter,
-    responder_ends: [Counter; ResponderEnd::ALL.len()],
+    responder_ends: [Counter; Fault::COUNT],
     pub(crate) netlink_overruns: Counter,
     pub(crate) kernel_dumps: Results,
     pass_seconds: Histogram,
@@ -64,33 +65,6 @@ pub(crate) struct Results {
 impl Results {
     pub(crate) fn count(&self, ok: bool) {
         if ok { &self.ok } else { &self.failed }.inc();
-    }
-}
-
-/// Why a responder that was served by is not used any more, although its link still wants one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum ResponderEnd {
-    /// The process ended by itself, or somebody ended it.
-    Ended,
-    /// It was started and said nothing.
-    Silent,
-    /// It does not read what it is told.
-    Deaf,
-    /// It said what is no message.
-    Malformed,
-}
-
-impl ResponderEnd {
-    const ALL: [Self; 4] = [Self::Ended, Self::Silent, Self::Deaf, Self::Malformed];
-
-    /// The name in the metrics.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Ended => "ended",
-            Self::Silent => "silent",
-            Self::Deaf => "deaf",
-            Self::Malformed => "malformed",
-        }
     }
 }
 
@@ -157,8 +131,8 @@ impl Metrics {
                 "responder_adoptions",
                 "Responders that were taken over from an agent before",
             ),
-            responder_ends: ResponderEnd::ALL
-                .map(|end| ends.get_or_create_owned(&vec![("reason", end.name())])),
+            responder_ends: Fault::NAMES
+                .map(|name| ends.get_or_create_owned(&vec![("reason", name)])),
             netlink_overruns: counter(
                 registry,
                 "netlink_overruns",
@@ -222,8 +196,9 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn count_responder_end(&self, end: ResponderEnd) {
-        self.responder_ends[end as usize].inc();
+    /// A responder is not used any more, although its link still wants one.
+    pub(crate) fn count_responder_end(&self, fault: Fault) {
+        self.responder_ends[fault.index()].inc();
     }
 
     pub(crate) fn count_pass(&self, took: Duration) {

@@ -2,9 +2,10 @@
 
 use crate::publish::Published;
 use slash32_control::{
-    Done, Event, Explanation, LinkDetail, LinkRow, NextMac, Operator, PoolRow, Refused,
-    ReloadError, ReloadReport, ShowError, Version, resolve,
+    Done, Event, Explanation, LinkDetail, LinkRow, NextMac, NotPermitted, Operator, PoolRow,
+    Refused, ReloadError, ReloadReport, ShowError, Version, resolve,
 };
+use slash32_sys::fd::BorrowedFd;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -35,6 +36,10 @@ fn ending() -> Refused {
 }
 
 impl Operator for Published {
+    fn may_change(&self, connection: BorrowedFd<'_>) -> Result<(), NotPermitted> {
+        self.access.may_change(connection)
+    }
+
     fn list(&self) -> Vec<LinkRow> {
         self.rows()
     }

@@ -3,6 +3,7 @@
 
 mod talk;
 
+use crate::access::Access;
 use crate::metrics::{LinkCount, Remark};
 use crate::moment::Moment;
 use crate::operator::Request;
@@ -37,10 +38,11 @@ pub(crate) struct Published {
     changes: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
     requests: mpsc::Sender<Request>,
+    pub(crate) access: Access,
 }
 
 impl Published {
-    pub(crate) fn new(requests: mpsc::Sender<Request>) -> Self {
+    pub(crate) fn new(requests: mpsc::Sender<Request>, access: Access) -> Self {
         Self {
             links: Mutex::new(BTreeMap::new()),
             pools: Mutex::new(Vec::new()),
@@ -48,6 +50,7 @@ impl Published {
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             requests,
+            access,
         }
     }
 
@@ -149,7 +152,7 @@ impl Published {
                 )
             };
         }
-        if kind == EventKind::Failed {
+        if matches!(kind, EventKind::Failed | EventKind::ResponderLost) {
             line!(warn)
         } else {
             line!(info)

@@ -14,9 +14,10 @@ mod explain;
 mod operate;
 mod reload;
 
+use crate::conversation::Fault as ResponderFault;
 use crate::kernel::{Change, Kernel};
 use crate::link::LinkTable;
-use crate::metrics::{Metrics, ResponderEnd};
+use crate::metrics::Metrics;
 use crate::moment::Moment;
 use crate::operator::Request;
 use crate::plan::{Desired, Observed, ObservedLink, ObservedResponder, Step, plan};
@@ -235,8 +236,7 @@ impl Reconciler {
         self.dirty
             .extend(self.vms.values().filter(|vm| due(vm)).map(|vm| vm.ifindex));
         for ifindex in self.responders.silent() {
-            let why = "says nothing, so it is replaced";
-            self.lose_responder(ifindex, ResponderEnd::Silent, why);
+            self.lose_responder(ifindex, ResponderFault::Silent);
         }
         if self.retry_save_at.take_if(|at| *at <= now).is_some()
             || self.save_leases_at.is_some_and(|at| at <= now)

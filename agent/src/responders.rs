@@ -4,8 +4,11 @@
 //! for each connection decodes what comes and passes it on; it reads no more than a bounded number of messages a second,
 //! so that a responder that a guest has taken over is a slow one, not a loud one.
 
+use crate::conversation::{Conversation, Fault};
+use crate::metrics::Metrics;
 use slash32_binding::Generation;
-use slash32_ipc::{Kept, MAX_DOWN, MAX_UP, Malformed, State, ToAgent, ToResponder};
+use slash32_ipc::{Kept, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder};
+use slash32_sys::clock::boottime;
 use slash32_sys::fd::{AsFd, BorrowedFd};
 use slash32_sys::process::Process;
 use slash32_sys::{Errno, seqpacket};
@@ -56,10 +59,8 @@ pub(crate) enum Word {
     Claim(Generation),
     /// A frame that it keeps, which is not read here.
     Kept(Box<Kept>),
-    /// The connection ended.
-    Closed,
-    /// It said what is no message: the process is broken, or taken over.
-    Malformed(Malformed),
+    /// The connection ended, or what was said is no message: the process is gone, broken, or taken over.
+    Last(Fault),
 }
 
 /// Why a responder could not be started or spoken with.
@@ -83,6 +84,7 @@ struct Connection {
     path: PathBuf,
     process: Option<Process>,
     reader: tokio::task::AbortHandle,
+    conversation: Conversation,
     /// By then it must have spoken; `None` when it has.
     deadline: Option<Instant>,
 }
@@ -106,6 +108,7 @@ pub(crate) struct Found {
     path: PathBuf,
     socket: UnixDatagram,
     process: Option<Process>,
+    conversation: Conversation,
 }
 
 /// A responder of another version. It serves its VM until its successor does: new before old.
@@ -121,16 +124,36 @@ pub(crate) struct Responders {
     outdated: BTreeMap<u32, Outdated>,
     next: u64,
     inbox: mpsc::Sender<FromResponder>,
+    metrics: Arc<Metrics>,
 }
 
 impl Responders {
-    pub(crate) fn new(setup: Setup, inbox: mpsc::Sender<FromResponder>) -> Self {
+    pub(crate) fn new(
+        setup: Setup,
+        inbox: mpsc::Sender<FromResponder>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             setup,
             connections: BTreeMap::new(),
             outdated: BTreeMap::new(),
             next: 1,
             inbox,
+            metrics,
+        }
+    }
+
+    /// Judges a word before it is believed. Errors: no honest responder says it now.
+    pub(crate) fn judge(&mut self, from: &FromResponder) -> Result<(), Fault> {
+        let Some(connection) = self.connections.get_mut(&from.ifindex) else {
+            return Ok(());
+        };
+        let (conversation, now) = (&mut connection.conversation, boottime());
+        match &from.word {
+            Word::State(state) => conversation.state(state, now),
+            Word::Claim(generation) => conversation.claim(*generation),
+            Word::Kept(kept) => conversation.kept(kept, now),
+            Word::Last(fault) => Err(*fault),
         }
     }
 
@@ -203,12 +226,18 @@ impl Responders {
         let process = child.id().and_then(|pid| Process::open(pid).ok());
         // Not waited for: its end is seen on the connection, and tokio reaps it.
         drop(child);
-        let socket = connect(&text).map_err(ResponderError::Connect)?;
+        let socket = connect(&text).map_err(|error| {
+            if let Some(process) = &process {
+                let _ = process.kill();
+            }
+            ResponderError::Connect(error)
+        })?;
         self.keep(
             ifindex,
             path,
             socket,
             process,
+            Conversation::default(),
             Some(Instant::now() + FIRST_WORD),
         );
         Ok(())
@@ -220,6 +249,7 @@ impl Responders {
         path: PathBuf,
         socket: UnixDatagram,
         process: Option<Process>,
+        conversation: Conversation,
         deadline: Option<Instant>,
     ) {
         let socket = Arc::new(socket);
@@ -240,6 +270,7 @@ impl Responders {
                 path,
                 process,
                 reader,
+                conversation,
                 deadline,
             },
         );
@@ -247,16 +278,23 @@ impl Responders {
 
     /// Says something to a link's responder, with at most two descriptors.
     pub(crate) fn tell(
-        &self,
+        &mut self,
         ifindex: u32,
         message: &ToResponder,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), ResponderError> {
-        let connection = self.connections.get(&ifindex).ok_or(ResponderError::Gone)?;
+        let connection = self
+            .connections
+            .get_mut(&ifindex)
+            .ok_or(ResponderError::Gone)?;
         let mut buffer = [0; MAX_DOWN];
         let length = message.encode(&mut buffer);
+        // Before it is sent: what the answer tells of is later.
+        let now = boottime();
         seqpacket::send_with(connection.socket.as_fd(), &buffer[..length], descriptors)
-            .map_err(ResponderError::Send)
+            .map_err(ResponderError::Send)?;
+        connection.conversation.told(message, now);
+        Ok(())
     }
 
     /// Asks a link's responder to exit and forgets it.
@@ -267,6 +305,12 @@ impl Responders {
         } else if let Some(connection) = self.connections.remove(&ifindex) {
             connection.forget();
         }
+    }
+
+    /// The same for one that is finished, which is counted.
+    pub(crate) fn finish(&mut self, ifindex: u32, fault: Fault) {
+        self.metrics.count_responder_end(fault);
+        self.kill(ifindex);
     }
 
     /// Ends a link's responder at once and forgets it.
@@ -313,53 +357,46 @@ impl Responders {
     }
 
     async fn find_one(&self, path: PathBuf, link: String) -> Option<Found> {
-        let (socket, process, reason) = match connect(path.to_str()?) {
-            Ok(socket) => match tokio::time::timeout(ANSWER, first_state(&socket)).await {
-                Ok(Some((process, Ok(state)))) => (socket, process, Ok(Some(state))),
-                Ok(Some((process, Err(Malformed::Version(_))))) => (socket, process, Ok(None)),
-                Ok(Some((process, Err(malformed)))) => {
-                    (socket, process, Err(malformed.to_string()))
-                }
-                Ok(None) => (socket, None, Err("it ended".to_owned())),
-                Err(_) => {
-                    let process = self.listener_of(&socket);
-                    (
-                        socket,
-                        process,
-                        Err("it says nothing, so it is ended".to_owned()),
-                    )
-                }
-            },
-            Err(_) => {
-                tracing::info!(link, "{link}: responder not adopted: nobody listens");
-                let _ = fs::remove_file(&path);
-                return None;
-            }
+        let Ok(socket) = connect(path.to_str()?) else {
+            self.not_adopted(&link, Fault::Ended);
+            let _ = fs::remove_file(&path);
+            return None;
         };
+        let (process, first) = match tokio::time::timeout(ANSWER, first_state(&socket)).await {
+            Ok(Some(heard)) => heard,
+            Ok(None) => (None, Err(Fault::Ended)),
+            Err(_) => (self.listener_of(&socket), Err(Fault::Silent)),
+        };
+        let outdated = path.extension().is_some_and(|end| end == OUTDATED);
         let mut found = Found {
             link,
             state: None,
             path,
             socket,
             process,
+            conversation: Conversation::default(),
         };
-        match reason {
-            Ok(state) => {
-                // One that was on its way out stays so, whatever it speaks.
-                found.state =
-                    state.filter(|_| !found.path.extension().is_some_and(|end| end == OUTDATED));
-                Some(found)
+        match first {
+            // One that was on its way out stays so, whatever it speaks.
+            Ok(_) if outdated => {}
+            Ok((state, conversation)) => {
+                (found.state, found.conversation) = (Some(state), conversation);
             }
-            Err(reason) => {
-                tracing::info!(
-                    link = found.link,
-                    "{}: responder not adopted: {reason}",
-                    found.link
-                );
+            Err(Fault::Version(version)) => {
+                self.metrics.count_responder_end(Fault::Version(version));
+            }
+            Err(fault) => {
+                self.not_adopted(&found.link, fault);
                 found.end();
-                None
+                return None;
             }
         }
+        Some(found)
+    }
+
+    fn not_adopted(&self, link: &str, fault: Fault) {
+        self.metrics.count_responder_end(fault);
+        tracing::info!(link, "{link}: responder not adopted: it {fault}");
     }
 
     /// The process at the other end of a connection, when it is a responder: one that was stopped before it could listen as
@@ -397,9 +434,22 @@ impl Responders {
         self.outdated.keys().copied().collect()
     }
 
+    /// Ends a found responder for what it said.
+    pub(crate) fn refuse(&self, found: Found, fault: Fault) {
+        self.metrics.count_responder_end(fault);
+        found.end();
+    }
+
     /// Takes a found responder for the link's.
     pub(crate) fn adopt(&mut self, ifindex: u32, found: Found) {
-        self.keep(ifindex, found.path, found.socket, found.process, None);
+        self.keep(
+            ifindex,
+            found.path,
+            found.socket,
+            found.process,
+            found.conversation,
+            None,
+        );
     }
 }
 
@@ -432,15 +482,19 @@ impl Found {
     }
 }
 
+type FirstWord = Result<(State, Conversation), Fault>;
+
 /// The process and the first word of whoever has accepted `socket`; `None` when it is gone.
-async fn first_state(socket: &UnixDatagram) -> Option<(Option<Process>, Result<State, Malformed>)> {
+async fn first_state(socket: &UnixDatagram) -> Option<(Option<Process>, FirstWord)> {
     let mut buffer = [0; MAX_UP];
     let record = receive(socket, &mut buffer).await.ok()?;
     let process = record.sender.and_then(|pid| Process::open(pid).ok());
     let state = match ToAgent::decode(&buffer[..record.length]) {
-        Ok(ToAgent::State(state)) => Ok(state),
-        Ok(ToAgent::Claim(_) | ToAgent::Kept(_)) => Err(Malformed::Message),
-        Err(malformed) => Err(malformed),
+        Ok(ToAgent::State(state)) => {
+            Conversation::continued(&state, boottime()).map(|conversation| (state, conversation))
+        }
+        Ok(ToAgent::Claim(_) | ToAgent::Kept(_)) => Err(Fault::Malformed),
+        Err(malformed) => Err(malformed.into()),
     };
     Some((process, state))
 }
@@ -474,13 +528,13 @@ async fn read(
                     Ok(ToAgent::State(state)) => Word::State(state),
                     Ok(ToAgent::Claim(generation)) => Word::Claim(generation),
                     Ok(ToAgent::Kept(kept)) => Word::Kept(Box::new(kept)),
-                    Err(malformed) => Word::Malformed(malformed),
+                    Err(malformed) => Word::Last(malformed.into()),
                 }
             }
-            Ok(record) if record.truncated => Word::Malformed(Malformed::Message),
-            Ok(_) | Err(_) => Word::Closed,
+            Ok(record) if record.truncated => Word::Last(Fault::Malformed),
+            Ok(_) | Err(_) => Word::Last(Fault::Ended),
         };
-        let last = matches!(word, Word::Closed | Word::Malformed(_));
+        let last = matches!(word, Word::Last(_));
         if inbox
             .send(FromResponder {
                 ifindex,

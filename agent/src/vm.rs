@@ -1,5 +1,6 @@
 //! What the agent remembers of one VM link between two passes.
 
+use crate::conversation::Fault;
 use crate::link::Link;
 use crate::metrics::Remark;
 use crate::moment::Moment;
@@ -10,10 +11,13 @@ use slash32_binding::{Generation, Ipv4Addr, MacAddr, Outcome, Reason};
 use slash32_control::{HistoryEntry, Lease, LinkRow, Port, SeenFrame, State};
 use slash32_ipc::{Counters, digest};
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// So many events of a link are kept for `slash32 show`.
 const HISTORY: usize = 32;
+/// A responder that is finished sooner than this after its start had a short life.
+const LIVED: Duration = Duration::from_secs(10);
 
 /// One VM link.
 #[derive(Debug)]
@@ -51,8 +55,12 @@ pub(crate) struct VmLink {
     /// Why the last pass did not get through on this link.
     pub(crate) error: Option<String>,
     pub(crate) retry: Option<Retry>,
-    /// When a responder was last started here, and how often in a row it ended soon after.
+    /// When a responder was last started here, and how many before it in a row had a short life.
     pub(crate) started: Option<(Instant, u32)>,
+    /// Why the last one was finished.
+    pub(crate) fault: Option<Fault>,
+    /// How many were, since the agent's start, by [`Fault::index`].
+    pub(crate) faults: [u64; Fault::COUNT],
     pub(crate) history: VecDeque<HistoryEntry>,
     /// The state that was last told in an event.
     pub(crate) told: Option<(State, Option<String>)>,
@@ -121,6 +129,8 @@ impl VmLink {
             error: None,
             retry: None,
             started: None,
+            fault: None,
+            faults: [0; Fault::COUNT],
             history: VecDeque::new(),
             told: None,
             ports: Vec::new(),
@@ -162,6 +172,16 @@ impl VmLink {
         }
         let lease_time = u64::from(self.lease_time) * 1_000_000_000;
         Some(slash32_binding::Instant(acked_at.0 + lease_time))
+    }
+
+    /// Its responder is finished.
+    pub(crate) fn lost_responder(&mut self, fault: Fault) {
+        self.fault = Some(fault);
+        self.faults[fault.index()] += 1;
+        if let Some((started, short_lives)) = &mut self.started {
+            let was_short = started.elapsed() < LIVED;
+            *short_lives = if was_short { *short_lives + 1 } else { 0 };
+        }
     }
 
     /// The acknowledged lease, as it is kept for a VM that comes back without asking.
@@ -288,7 +308,7 @@ impl VmLink {
         }
     }
 
-    /// Every counter by its name.
+    /// Every counter by its name: what became of each frame, and why responders were finished.
     pub(crate) fn counters_by_name(&self) -> BTreeMap<String, u64> {
         let outcomes = Outcome::ALL
             .iter()
@@ -296,7 +316,11 @@ impl VmLink {
         let reasons = Reason::ALL
             .iter()
             .map(|r| (r.name().to_owned(), self.counters.reasons[r.index()]));
-        outcomes.chain(reasons).collect()
+        let faults = Fault::NAMES
+            .iter()
+            .zip(self.faults)
+            .map(|(name, count)| (format!("responder_{name}"), count));
+        outcomes.chain(reasons).chain(faults).collect()
     }
 
     /// Keeps an event for `slash32 show`.

@@ -1,6 +1,7 @@
 //! The agent comes back: responders go on where they are.
 
 use super::Reconciler;
+use crate::conversation::Fault;
 use crate::moment::Moment;
 use crate::plan::ObservedResponder;
 use crate::presence::Stay;
@@ -30,6 +31,12 @@ impl Reconciler {
                 .filter(|record| self.is_same_link(record));
             match record {
                 Some(record) => match found.state.clone() {
+                    // The store knows every generation before it is given.
+                    Some(state) if state.generation > Generation(record.generation) => {
+                        let (link, fault) = (&*found.link, Fault::Generation);
+                        tracing::warn!(link, "{link}: responder not adopted: it {fault}");
+                        self.responders.refuse(found, fault);
+                    }
                     Some(state) => self.adopt_one(found, state, &record.clone()),
                     None => self.succeed(found, record.ifindex),
                 },

@@ -1,9 +1,10 @@
 //! Steps carried out, plainly and in their order. A step that fails ends the steps of its link for this pass.
 
 use super::Reconciler;
+use crate::conversation::Fault as ResponderFault;
 use crate::kernel::{RequestError, set_ipv6};
 use crate::link::{Ipv4Settings, Ipv6Settings, LinkAddress};
-use crate::metrics::{ResponderEnd, Results};
+use crate::metrics::Results;
 use crate::plan::{ObservedResponder, Serve, Step};
 use crate::responders::ResponderError;
 use crate::route::HostRoute;
@@ -15,14 +16,13 @@ use slash32_control::EventKind;
 use slash32_ipc::{Hello, ToResponder};
 use slash32_sys::fd::AsFd;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// The first and the longest pause before a failed step is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// A responder that ended sooner than this after its start did not work.
-const LIVED: Duration = Duration::from_secs(10);
-/// So often in a row a responder is started again at once.
+/// So often in a row a responder whose life was short is replaced at once; then there are pauses as after a failed step.
 const STARTS: u32 = 5;
 
 /// Why a step was not carried out.
@@ -31,6 +31,8 @@ enum Fault {
     Vanished,
     /// A sentence for the operator; the step is tried again later.
     Failed(String),
+    /// The same, with the time at which it is tried again.
+    Until(Instant, String),
 }
 
 impl From<RequestError> for Fault {
@@ -53,6 +55,11 @@ fn count(results: &Results, result: &Result<(), Fault>) {
     if !matches!(result, Err(Fault::Vanished)) {
         results.count(result.is_ok());
     }
+}
+
+/// How long after the attempt with this number, from 0, the next one is made.
+fn pause(attempt: u32) -> Duration {
+    RETRY.0.saturating_mul(1 << attempt.min(10)).min(RETRY.1)
 }
 
 impl Reconciler {
@@ -89,14 +96,13 @@ impl Reconciler {
             return;
         };
         let attempt = vm.retry.map_or(0, |retry| retry.attempt + 1);
-        let pause = RETRY.0.saturating_mul(1 << attempt.min(10)).min(RETRY.1);
-        vm.retry = Some(Retry {
-            at: Instant::now() + pause,
-            attempt,
-        });
-        if let Fault::Failed(sentence) = fault {
-            vm.error = Some(sentence);
-        }
+        let (at, sentence) = match fault {
+            Fault::Vanished => (Instant::now() + pause(attempt), None),
+            Fault::Failed(sentence) => (Instant::now() + pause(attempt), Some(sentence)),
+            Fault::Until(at, sentence) => (at, Some(sentence)),
+        };
+        vm.retry = Some(Retry { at, attempt });
+        vm.error = sentence.or(vm.error.take());
     }
 
     async fn attempt(&mut self, step: Step) -> Result<(), Fault> {
@@ -175,14 +181,11 @@ impl Reconciler {
                 ifindex,
                 generation,
             } => {
-                if self
-                    .responders
-                    .tell(ifindex, &ToResponder::End(generation), &[])
-                    .is_err()
-                {
-                    let why = "does not read, so it is replaced";
-                    self.lose_responder(ifindex, ResponderEnd::Deaf, why);
-                } else if let Some(given) = self.given.get_mut(&ifindex) {
+                let end = ToResponder::End(generation);
+                if let Err(error) = self.responders.tell(ifindex, &end, &[]) {
+                    return Err(self.unheard(ifindex, &error));
+                }
+                if let Some(given) = self.given.get_mut(&ifindex) {
                     *given = ObservedResponder {
                         generation: Generation::NONE,
                         binding: None,
@@ -201,14 +204,28 @@ impl Reconciler {
                 ifindex,
                 generation,
             } => {
-                self.responders
-                    .tell(ifindex, &ToResponder::Confirm(generation), &[])?;
+                let confirm = ToResponder::Confirm(generation);
+                if let Err(error) = self.responders.tell(ifindex, &confirm, &[]) {
+                    return Err(self.unheard(ifindex, &error));
+                }
                 if let Some(given) = self.given.get_mut(&ifindex) {
                     given.confirmed = true;
                 }
                 Ok(())
             }
         }
+    }
+
+    /// A responder did not take a message: it is lost, if it was not before, and the link is dirty.
+    fn unheard(&mut self, ifindex: u32, error: &ResponderError) -> Fault {
+        match error {
+            ResponderError::Gone => {}
+            ResponderError::Send(slash32_sys::Errno::AGAIN) => {
+                self.lose_responder(ifindex, ResponderFault::Deaf);
+            }
+            _ => self.lose_responder(ifindex, ResponderFault::Ended),
+        }
+        Fault::Vanished
     }
 
     async fn remove_route(&mut self, route: HostRoute) -> Result<(), Fault> {
@@ -274,20 +291,32 @@ impl Reconciler {
             return Err(Fault::Vanished);
         };
         let now = Instant::now();
-        let recent = vm.started.filter(|(at, _)| now.duration_since(*at) < LIVED);
-        let starts = recent.map_or(0, |(_, starts)| starts + 1);
-        if starts > STARTS && vm.retry.is_none() {
-            return Err(Fault::Failed(
-                "the responder keeps ending; its last words are in the agent's log".into(),
-            ));
+        let short_lives = vm.started.map_or(0, |(_, short_lives)| short_lives);
+        if let (Some((started, _)), Some(more)) = (vm.started, short_lives.checked_sub(STARTS + 1))
+        {
+            let at = started + pause(more);
+            if now < at {
+                let last = vm.fault.map_or("ended", ResponderFault::name);
+                return Err(Fault::Until(
+                    at,
+                    format!("the responder keeps ending ({last}); the agent's log tells more"),
+                ));
+            }
         }
-        vm.started = Some((now, starts));
+        vm.started = Some((now, short_lives));
         vm.baseline = slash32_ipc::Counters::ZERO;
         vm.counters = slash32_ipc::Counters::ZERO;
         let name = vm.name.clone();
         let started = self.responders.start(ifindex, &name);
         self.metrics.responder_starts.count(started.is_ok());
-        started?;
+        match started {
+            Err(ResponderError::Connect(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+                // It ended before it was spoken to.
+                self.lose_responder(ifindex, ResponderFault::Ended);
+                return Err(Fault::Vanished);
+            }
+            started => started?,
+        }
         self.given.insert(
             ifindex,
             ObservedResponder {
@@ -351,12 +380,7 @@ impl Reconciler {
             self.responders.tell(ifindex, &message, &[])
         };
         if let Err(error) = told {
-            self.lose_responder(
-                ifindex,
-                ResponderEnd::Deaf,
-                &format!("does not take its binding ({error}), so it is replaced"),
-            );
-            return Ok(());
+            return Err(self.unheard(ifindex, &error));
         }
         let given = ObservedResponder {
             generation: serve.generation,

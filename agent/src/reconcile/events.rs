@@ -1,9 +1,9 @@
 //! What the kernel and the responders tell, and what is told to operators.
 
 use super::{Reconciler, SETTLE};
+use crate::conversation::Fault;
 use crate::kernel::Change;
 use crate::link::Kind;
-use crate::metrics::ResponderEnd;
 use crate::moment::Moment;
 use crate::responders::{FromResponder, Word};
 use crate::vm::rfc3339;
@@ -97,6 +97,10 @@ impl Reconciler {
             return;
         }
         let ifindex = message.ifindex;
+        if let Err(fault) = self.responders.judge(&message) {
+            self.lose_responder(ifindex, fault);
+            return;
+        }
         match message.word {
             Word::State(state) => {
                 self.responders.heard(ifindex);
@@ -114,10 +118,7 @@ impl Reconciler {
             }
             Word::Kept(kept) => self.take_frame(ifindex, &kept),
             Word::Claim(generation) => self.claim(ifindex, generation, message.heard).await,
-            Word::Closed => self.lose_responder(ifindex, ResponderEnd::Ended, "ended"),
-            Word::Malformed(malformed) => {
-                self.lose_responder(ifindex, ResponderEnd::Malformed, &malformed.to_string());
-            }
+            Word::Last(fault) => self.lose_responder(ifindex, fault),
         }
     }
 
@@ -258,15 +259,17 @@ impl Reconciler {
         }
     }
 
-    /// A responder ended, or is ended: its link gets a new one.
-    pub(super) fn lose_responder(&mut self, ifindex: u32, end: ResponderEnd, why: &str) {
-        self.metrics.count_responder_end(end);
-        self.responders.kill(ifindex);
+    /// A responder is finished, by itself or for what it said: its link gets a new one. One line of the log.
+    pub(super) fn lose_responder(&mut self, ifindex: u32, fault: Fault) {
+        self.responders.finish(ifindex, fault);
         self.given.remove(&ifindex);
         self.dirty.insert(ifindex);
+        // Whoever waits for its answer sees what was last known.
+        self.waiting.remove(&ifindex);
         if let Some(vm) = self.vms.get_mut(&ifindex) {
+            vm.lost_responder(fault);
             let now = Timestamp::now();
-            let text = format!("the responder {why}");
+            let text = format!("the responder {fault}: it is replaced");
             vm.remember(now, text.clone());
             self.published.event(
                 now,

@@ -20,7 +20,11 @@ impl Reconciler {
                 .iter()
                 .for_each(|change| tracing::info!("reload: {change}")),
             Err(error) => {
-                tracing::error!("the config is not reloaded, the old one stays in force: {error}")
+                tracing::error!("the config is not reloaded, the old one stays in force:");
+                error
+                    .to_string()
+                    .lines()
+                    .for_each(|line| tracing::error!("{line}"));
             }
         }
     }
@@ -35,7 +39,7 @@ impl Reconciler {
     async fn put_into_force(&mut self, force: bool) -> Result<ReloadReport, ReloadError> {
         let config = crate::config::load(&self.config_file);
         let config = config.map_err(|error| ReloadError::Config {
-            text: format!("{error:#}"),
+            text: format!("{error:#}{}", what_to_do(&error)),
         })?;
         let mut changed = changes(&self.config, &config);
         let (agent, route) = (self.config.agent.clone(), self.config.route.clone());
@@ -130,6 +134,20 @@ impl Reconciler {
             told.push(format!("and {more} more links"));
         }
         told
+    }
+}
+
+/// A file that was not the agent's to read when it isolated itself (see [`crate::isolate`]) is so until the next start.
+fn what_to_do(error: &anyhow::Error) -> &'static str {
+    let is_denied = |cause: &(dyn std::error::Error + 'static)| {
+        let cause = cause.downcast_ref::<std::io::Error>();
+        cause.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+    };
+    if error.chain().any(is_denied) {
+        "; a running slash32-agent reads only files in the folder of its config, and where links there led to at its start: \
+         restart slash32-agent if these have changed"
+    } else {
+        ""
     }
 }
 

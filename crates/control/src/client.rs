@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -95,7 +96,10 @@ impl Client {
                     path,
                     why: "connection refused",
                 },
-                io::ErrorKind::PermissionDenied => ClientError::Denied { path },
+                io::ErrorKind::PermissionDenied => ClientError::Denied {
+                    group: std::fs::metadata(&path).ok().map(|socket| socket.gid()),
+                    path,
+                },
                 _ => ClientError::Io { path, source },
             }),
         }

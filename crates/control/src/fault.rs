@@ -1,4 +1,4 @@
-use crate::{LinkRow, Refused, ReloadError, ShowError, State};
+use crate::{LinkRow, NotPermitted, Refused, ReloadError, ShowError, State};
 use serde::{Deserialize, Serialize};
 
 /// Every error that a reply can carry, by its name on the wire.
@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Missed { count: u64 },
     #[serde(rename = "io.slash32.Agent.Refused")]
     Refused { reason: String },
+    #[serde(rename = "io.slash32.Agent.NotPermitted")]
+    NotPermitted { reason: String },
     #[serde(rename = "io.slash32.Agent.ConfigRejected")]
     ConfigRejected { text: String },
     #[serde(rename = "io.slash32.Agent.WouldLose")]
@@ -65,6 +67,12 @@ impl From<ShowError> for Fault {
 impl From<Refused> for Fault {
     fn from(Refused { reason }: Refused) -> Self {
         Self::Refused { reason }
+    }
+}
+
+impl From<NotPermitted> for Fault {
+    fn from(NotPermitted { reason }: NotPermitted) -> Self {
+        Self::NotPermitted { reason }
     }
 }
 

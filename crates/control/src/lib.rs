@@ -19,13 +19,15 @@
 //! - A client cannot delay another one: calls of one client are answered in their order by its own task, which is the only
 //!   one that waits when the client does not read.
 //! - A client cannot make the agent hold more than [`CALL_LIMIT`] bytes of a call, nor more than [`CLIENT_LIMIT`]
-//!   connections: one more is told `Busy` and closed. An idle connection costs a task and is never closed. Only root and the
-//!   agent's own user may send up to [`DOCUMENT_LIMIT`], for `Import`: they could fill the memory without us.
+//!   connections: one more is told `Busy` and closed. An idle connection costs a task and is never closed. Only who may
+//!   change something may send up to [`DOCUMENT_LIMIT`], for `Import`.
 //! - A change that was begun is finished, also when its caller hangs up; a read is dropped then.
 //! - A client that reads events too slowly is told how many it missed (`Missed`) and its stream ends; the agent never waits.
 //! - A call that is valid JSON gets an answer, an error of `org.varlink.service` included. What is no varlink message, or is
 //!   too long (which is said: `TooLong`), closes the connection of its sender and nothing else.
-//! - Whoever may open the socket may call everything: the agent decides with the mode of the socket file.
+//! - Whoever may open the socket may read everything: the agent decides with the group and the mode of the socket file. Only
+//!   root, the agent's own user and whom [`Operator::may_change`] names may change something; others are told who may
+//!   (`NotPermitted`). The kernel says who they are (`SO_PEERCRED`, `SO_PEERGROUPS`).
 //! - Every text that comes from outside is for the agent to sanitise before it publishes it; JSON escapes the rest.
 //!
 //! # Why not a varlink crate
@@ -55,7 +57,7 @@ pub use explanation::{
     ExplainedAddress, ExplainedNetwork, ExplainedOption, Explanation, OverriddenOption,
 };
 pub use key::{ShowError, resolve};
-pub use operation::{Done, NextMac, PoolRow, Refused, ReloadError, ReloadReport};
+pub use operation::{Done, NextMac, NotPermitted, PoolRow, Refused, ReloadError, ReloadReport};
 pub use operator::Operator;
 pub use server::{CLIENT_LIMIT, serve};
 pub use types::{
@@ -78,5 +80,8 @@ pub const DEFAULT_SOCKET: &str = "/run/slash32/agent.sock";
 /// The most bytes that a call may have, its NUL not counted.
 pub const CALL_LIMIT: usize = 64 * 1024;
 
-/// The most bytes that a call of root, or of the user that the agent runs as, may have: a store of some 300,000 allocations.
+/// The group whose members may open the agent's socket.
+pub const GROUP: &str = "slash32";
+
+/// The most bytes that a call of somebody who may change things may have: a store of some 300,000 allocations.
 pub const DOCUMENT_LIMIT: usize = 64 * 1024 * 1024;

@@ -9,19 +9,37 @@ use std::time::Duration;
 const SERVICE: &str = "org.varlink.service";
 const SERVICE_DESCRIPTION: &str = include_str!("org.varlink.service.varlink");
 
-/// The method called `method` changes something: the host, the store or the config in force. All others only read.
+/// Every method of `io.slash32.Agent`, and whether it changes something: the host, the store or the config in force.
 ///
-/// A change that was begun goes on when its caller hangs up. This is the one place that tells the two kinds apart, for
-/// whatever is to be allowed to one and not to the other.
+/// This is the one place that tells the two kinds apart. A change that was begun goes on when its caller hangs up, and is
+/// made only for who may ([`Operator::may_change`]); whoever may connect may read. `Export` reads: there is nothing in
+/// it that `List`, `Show` and `Pools` do not tell. `NextMac` reads: nothing keeps what it finds.
+const METHODS: [(&str, bool); 15] = [
+    ("List", false),
+    ("Show", false),
+    ("Wait", false),
+    ("Events", false),
+    ("Watch", false),
+    ("Explain", false),
+    ("Pools", false),
+    ("NextMac", false),
+    ("Export", false),
+    ("Version", false),
+    ("Bind", true),
+    ("Unbind", true),
+    ("Release", true),
+    ("Reload", true),
+    ("Import", true),
+];
+
+/// The method called `method` changes something.
 pub(crate) fn changes(method: &str) -> bool {
-    matches!(
-        method,
-        "io.slash32.Agent.Bind"
-            | "io.slash32.Agent.Unbind"
-            | "io.slash32.Agent.Release"
-            | "io.slash32.Agent.Reload"
-            | "io.slash32.Agent.Import"
-    )
+    let name = method
+        .strip_prefix(INTERFACE)
+        .and_then(|rest| rest.strip_prefix('.'));
+    METHODS
+        .iter()
+        .any(|(known, changes)| *changes && Some(*known) == name)
 }
 
 /// The parameters of the one reply to `call`.
@@ -164,23 +182,30 @@ mod tests {
 
     #[test]
     fn every_method_either_reads_or_changes() {
-        const READ: [&str; 10] = [
-            "List", "Show", "Wait", "Events", "Watch", "Explain", "Pools", "NextMac", "Export",
-            "Version",
-        ];
-        const CHANGE: [&str; 5] = ["Bind", "Unbind", "Release", "Reload", "Import"];
         let description = zlink::idl::Interface::try_from(DESCRIPTION).unwrap();
         let mut described: Vec<&str> = description
             .methods()
             .map(|method| &**method.name())
             .collect();
-        let mut known = [&READ[..], &CHANGE[..]].concat();
+        let mut known = METHODS.map(|(name, _)| name).to_vec();
         described.sort_unstable();
         known.sort_unstable();
         assert_eq!(described, known, "say of a new method what it does");
-        for name in described {
-            let method = format!("{INTERFACE}.{name}");
-            assert_eq!(changes(&method), CHANGE.contains(&name), "{name}");
+        for (name, does) in METHODS {
+            assert_eq!(changes(&format!("{INTERFACE}.{name}")), does, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_method_of_ours_changes_nothing() {
+        for method in [
+            "Bind",
+            "io.slash32.Agent.bind",
+            "io.slash32.AgentBind",
+            "io.other.Bind",
+            "",
+        ] {
+            assert!(!changes(method), "{method}");
         }
     }
 }

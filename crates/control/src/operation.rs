@@ -21,6 +21,14 @@ pub struct Refused {
     pub reason: String,
 }
 
+/// The caller may read, and not change anything.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct NotPermitted {
+    /// Who may, and what to do, in a sentence.
+    pub reason: String,
+}
+
 impl From<ShowError> for Refused {
     fn from(error: ShowError) -> Self {
         Self {

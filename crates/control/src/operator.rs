@@ -1,9 +1,10 @@
 use crate::{
-    Done, Event, Explanation, LinkDetail, LinkRow, NextMac, PoolRow, Refused, ReloadError,
-    ReloadReport, ShowError, Version,
+    Done, Event, Explanation, LinkDetail, LinkRow, NextMac, NotPermitted, PoolRow, Refused,
+    ReloadError, ReloadReport, ShowError, Version,
 };
 use std::future::Future;
 use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
 use tokio::sync::{broadcast, watch};
 
 /// What the agent has to say, and what it does when it is told to.
@@ -12,6 +13,12 @@ use tokio::sync::{broadcast, watch};
 /// the task that changes the host; its future is not dropped when the client hangs up, and the change is durable when it
 /// returns.
 pub trait Operator: Send + Sync + 'static {
+    /// Whether whoever is at the other end of `connection` may change anything. Asked once, when it has connected; root and
+    /// the user that the agent runs as are not asked about.
+    ///
+    /// Errors: it may only read.
+    fn may_change(&self, connection: BorrowedFd<'_>) -> Result<(), NotPermitted>;
+
     /// Every VM link, in the order in which it is to be shown.
     fn list(&self) -> Vec<LinkRow>;
 

@@ -3,8 +3,9 @@ use crate::fault::Fault;
 use crate::framing::{Messages, send};
 use crate::methods::{answer, changes};
 use crate::streams::{Ends, stream, streams};
-use crate::{CALL_LIMIT, DOCUMENT_LIMIT, Operator};
+use crate::{CALL_LIMIT, DOCUMENT_LIMIT, NotPermitted, Operator};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
@@ -32,9 +33,8 @@ pub async fn serve(listener: UnixListener, operator: Arc<impl Operator>) -> io::
         while clients.try_join_next().is_some() {}
         match accepted {
             Ok((connection, _)) if clients.len() < CLIENT_LIMIT => {
-                let peer_uid = connection.peer_cred().map(|peer| peer.uid()).ok();
-                let limit = call_limit(peer_uid, own_uid);
-                clients.spawn(converse(connection, limit, Arc::clone(&operator)));
+                let caller = Caller::of(&connection, own_uid, &*operator);
+                clients.spawn(converse(connection, caller, Arc::clone(&operator)));
                 failures = 0;
             }
             // That the client does not get to know why it was turned away is no reason to stop.
@@ -48,13 +48,38 @@ pub async fn serve(listener: UnixListener, operator: Arc<impl Operator>) -> io::
     }
 }
 
-/// How many bytes of a call the agent holds for a client of this user. Who could fill its memory anyway may send a document;
-/// the kernel says who that is (`SO_PEERCRED`, the effective user at `connect`).
-fn call_limit(peer_uid: Option<u32>, own_uid: u32) -> usize {
-    match peer_uid {
-        Some(uid) if uid == 0 || uid == own_uid => DOCUMENT_LIMIT,
-        _ => CALL_LIMIT,
+/// What a client may do. The kernel says who it is (`SO_PEERCRED`, the effective user at `connect`).
+struct Caller {
+    /// How many bytes of a call the agent holds for it.
+    limit: usize,
+    may_change: Result<(), NotPermitted>,
+}
+
+impl Caller {
+    fn of(connection: &UnixStream, own_uid: u32, operator: &impl Operator) -> Self {
+        let peer_uid = connection.peer_cred().map(|peer| peer.uid()).ok();
+        if is_trusted(peer_uid, own_uid) {
+            // Who could fill the agent's memory anyway may send a document.
+            return Self {
+                limit: DOCUMENT_LIMIT,
+                may_change: Ok(()),
+            };
+        }
+        let may_change = operator.may_change(connection.as_fd());
+        Self {
+            limit: if may_change.is_ok() {
+                DOCUMENT_LIMIT
+            } else {
+                CALL_LIMIT
+            },
+            may_change,
+        }
     }
+}
+
+/// Root, and the agent's own user.
+fn is_trusted(peer_uid: Option<u32>, own_uid: u32) -> bool {
+    peer_uid.is_some_and(|uid| uid == 0 || uid == own_uid)
 }
 
 /// Says `Busy` without waiting: the send buffer of a new connection is empty.
@@ -67,10 +92,11 @@ fn turn_away(connection: UnixStream) -> io::Result<()> {
 /// Answers the calls of one client, in their order, until it hangs up or sends what is no call.
 async fn converse(
     connection: UnixStream,
-    limit: usize,
+    caller: Caller,
     operator: Arc<impl Operator>,
 ) -> io::Result<()> {
     let (calls, mut replies) = connection.into_split();
+    let Caller { limit, may_change } = caller;
     let mut calls = Messages::new(calls, limit);
     loop {
         let message = match calls.next().await {
@@ -93,7 +119,10 @@ async fn converse(
             continue;
         }
         let answer = if changes(&call.method) {
-            answer(call, &*operator).await
+            match &may_change {
+                Ok(()) => answer(call, &*operator).await,
+                Err(not_permitted) => Err(not_permitted.clone().into()),
+            }
         } else {
             tokio::select! {
                 // What can be answered at once is, also to a client that has nothing more to say.
@@ -121,15 +150,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_root_and_the_agents_own_user_may_send_a_document() {
+    fn root_and_the_agents_own_user_are_trusted() {
         let table = [
-            (Some(0), DOCUMENT_LIMIT),
-            (Some(900), DOCUMENT_LIMIT),
-            (Some(1000), CALL_LIMIT),
-            (None, CALL_LIMIT),
+            (Some(0), true),
+            (Some(900), true),
+            (Some(1000), false),
+            (None, false),
         ];
-        for (peer_uid, limit) in table {
-            assert_eq!(call_limit(peer_uid, 900), limit, "{peer_uid:?}");
+        for (peer_uid, trusted) in table {
+            assert_eq!(is_trusted(peer_uid, 900), trusted, "{peer_uid:?}");
         }
     }
 }

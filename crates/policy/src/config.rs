@@ -44,6 +44,8 @@ pub struct AgentConfig {
     pub responder: Option<PathBuf>,
     /// `metrics`: where Prometheus may ask; `None` is nowhere.
     pub metrics: Option<SocketAddr>,
+    /// `admin-group`: whose members may change things by the operator API; `None` is root alone.
+    pub admin_group: Option<String>,
 }
 
 /// `[route]`: the host route to each VM.
@@ -77,6 +79,7 @@ impl Default for AgentConfig {
             state_dir: "/var/lib/slash32".into(),
             responder: None,
             metrics: None,
+            admin_group: None,
         }
     }
 }
@@ -256,6 +259,21 @@ fn read_agent(mut section: Section<'_>, agent: &mut AgentConfig, errors: &mut Er
         })
     });
     set(&mut agent.metrics, metrics);
+    let admin_group = s.read("admin-group", errors, |item, errors| {
+        item.parsed("the name of a group in quotes", errors, |text| {
+            // What a line of group(5) can hold.
+            if text.is_empty()
+                || text
+                    .contains(|c: char| c == ':' || c == ',' || c.is_whitespace() || c.is_control())
+            {
+                return Err(
+                    "is no group's name; one such as \"slash32-admin\" would be right".to_owned(),
+                );
+            }
+            Ok(Some(text.to_owned()))
+        })
+    });
+    set(&mut agent.admin_group, admin_group);
     s.refuse(
         "quarantine",
         "is a key of a [[network]]; there, beside allocation = \"dynamic\", it would be right",

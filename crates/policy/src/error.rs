@@ -38,9 +38,14 @@ impl fmt::Display for ConfigError {
             0
         };
         let window = characters.iter().skip(start).take(WIDEST);
-        // A tab keeps its width, so that the caret stays under its value; other control characters are not for a terminal.
+        // A tab keeps its width, so that the caret stays under its value; other control characters, and those that turn the
+        // direction of writing, are not for a terminal.
         let shown = |c: &char| {
-            if c.is_control() && *c != '\t' {
+            let turns = matches!(
+                c,
+                '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            );
+            if turns || (c.is_control() && *c != '\t') {
                 '\u{fffd}'
             } else {
                 *c

@@ -10,6 +10,8 @@
 #![no_std]
 
 mod bpf;
+#[cfg(feature = "agent")]
+pub mod capability;
 pub mod clock;
 #[cfg(feature = "agent")]
 pub mod echo;
@@ -19,6 +21,8 @@ mod filter;
 pub mod idle;
 pub mod isolate;
 pub mod packet;
+#[cfg(feature = "agent")]
+pub mod peer;
 #[cfg(feature = "agent")]
 pub mod process;
 pub mod seqpacket;

@@ -30,7 +30,7 @@ const fn package(name: &'static str, purpose: &'static str) -> Package {
 pub(crate) const NETWORK: &[Package] = &[
     package("iproute2", "links, addresses and routes"),
     package("iputils-ping", "ping"),
-    package("util-linux", "nsenter, unshare"),
+    package("util-linux", "nsenter, unshare, setpriv"),
     package("nftables", "the example firewall"),
     package("tcpdump", "captures"),
     package("libfaketime", "a clock that is stepped for one program"),

@@ -6,12 +6,11 @@ use std::path::Path;
 pub(crate) async fn run(socket: &Path, as_json: bool) -> anyhow::Result<()> {
     let mut events = Client::connect(socket).await?.events().await?;
     while let Some(event) = events.next().await? {
-        let line = if as_json {
-            serde_json::to_string(&event)?
+        if as_json {
+            output::print_json_line(&event)?;
         } else {
-            line(&event)
-        };
-        output::print(&format!("{line}\n"))?;
+            output::print(&format!("{}\n", line(&event)))?;
+        }
     }
     bail!("the agent has stopped")
 }

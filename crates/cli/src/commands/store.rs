@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub(crate) async fn export(socket: &Path, file: &Path) -> anyhow::Result<()> {
     let document = Client::connect(socket).await?.export().await?;
     if file == Path::new("-") {
-        return Ok(output::print(&document)?);
+        return Ok(output::print(&output::clean_json(document))?);
     }
     if fs::symlink_metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
         bail!(

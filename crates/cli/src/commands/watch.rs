@@ -36,8 +36,7 @@ pub(crate) async fn run(socket: &Path, filter: &Filter, as_json: bool) -> anyhow
 /// Prints a line of JSON for each list.
 async fn lines(mut watch: Watch, filter: &Filter) -> anyhow::Result<()> {
     while let Some(links) = watch.next().await? {
-        let line = serde_json::to_string(&filter.apply(links))?;
-        output::print(&format!("{line}\n"))?;
+        output::print_json_line(&filter.apply(links))?;
     }
     bail!("the agent has stopped")
 }

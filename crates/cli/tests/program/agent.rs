@@ -2,12 +2,13 @@
 
 use slash32_control::{
     Done, Event, EventKind, ExplainedAddress, ExplainedNetwork, ExplainedOption, Explanation,
-    HistoryEntry, Lease, LinkDetail, LinkRow, NextMac, Operator, OverriddenOption, PROTOCOL,
-    PoolRow, Port, Refused, ReloadError, ReloadReport, Responder, SeenFrame, ShowError, State,
-    Version, resolve, serve,
+    HistoryEntry, Lease, LinkDetail, LinkRow, NextMac, NotPermitted, Operator, OverriddenOption,
+    PROTOCOL, PoolRow, Port, Refused, ReloadError, ReloadReport, Responder, SeenFrame, ShowError,
+    State, Version, resolve, serve,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -129,6 +130,10 @@ impl Drop for Agent {
 }
 
 impl Operator for Snapshot {
+    fn may_change(&self, _: BorrowedFd<'_>) -> Result<(), NotPermitted> {
+        Ok(())
+    }
+
     fn list(&self) -> Vec<LinkRow> {
         self.rows.lock().unwrap().clone()
     }

@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{Termios, tcgetattr};
 use nix::unistd::Pid;
 use serde_json::Value;
+use slash32_control::LinkRow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZero;
@@ -227,4 +228,19 @@ fn watch_json_prints_a_line_a_change_and_needs_no_terminal() {
     assert_eq!(line(), serde_json::json!([failed()]));
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn watch_shows_a_hostile_name_as_its_escapes() {
+    let hostile = LinkRow {
+        vm: Some("\u{9b}31m\u{202e}web\n".into()),
+        reason: Some("\u{1b}]0;owned\u{7}".into()),
+        ..idle("tap\u{1b}[2J")
+    };
+    let agent = Agent::with(vec![hostile]);
+    let mut watcher = Watcher::start(&agent, &["watch"]);
+    watcher.until("1-1 of 1");
+    watcher.until("tap\\u{1b}[2J  \\u{9b}31m\\u{202e}web\\n");
+    watcher.press("q");
+    assert_eq!(watcher.ends().0.code(), Some(0));
 }

@@ -1,5 +1,5 @@
 use crate::fault::Fault;
-use crate::{Refused, ReloadError, ShowError, State};
+use crate::{GROUP, NotPermitted, Refused, ReloadError, ShowError, State};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,10 +20,12 @@ pub enum ClientError {
         why: &'static str,
     },
     /// The socket may not be opened.
-    #[error("no permission to open {}: be root, or a member of the group that owns it", path.display())]
+    #[error("you may not talk to the agent at {}: {}", path.display(), denied(*group))]
     Denied {
         /// The socket.
         path: PathBuf,
+        /// The gid that the socket belongs to; `None` where that cannot be seen.
+        group: Option<u32>,
     },
     /// The socket cannot be used for another reason, or the connection broke.
     #[error("cannot talk to the agent at {}", path.display())]
@@ -64,8 +66,7 @@ pub enum ClientError {
     },
     /// The call has more bytes than the agent takes from this user.
     #[error(
-        "the agent takes at most {limit} bytes of this user in one call; only root, and the user that it runs as, \
-         may send a whole store"
+        "the agent takes at most {limit} bytes of this user in one call; only who may change things may send a whole store"
     )]
     TooLong {
         /// The most bytes that a call may have.
@@ -74,6 +75,9 @@ pub enum ClientError {
     /// The agent does not do what it was asked, and nothing has changed.
     #[error(transparent)]
     Operation(#[from] Refused),
+    /// This user may read, and not change anything.
+    #[error(transparent)]
+    NotPermitted(#[from] NotPermitted),
     /// The running config stays in force.
     #[error(transparent)]
     Reload(ReloadError),
@@ -105,6 +109,21 @@ pub enum ClientError {
         /// How many.
         count: u64,
     },
+}
+
+/// What to do about a socket of this group that may not be opened.
+fn denied(group: Option<u32>) -> String {
+    if group == Some(0) {
+        format!(
+            "only root may: run this with sudo, or make the group {GROUP} (groupadd --system {GROUP}), become a member and \
+             restart slash32-agent"
+        )
+    } else {
+        format!(
+            "you are not in its group, which is {GROUP}: run this with sudo, or become a member (usermod -aG {GROUP} USER) \
+             and log in again"
+        )
+    }
 }
 
 fn timed_out(
@@ -151,6 +170,9 @@ impl From<Failure> for ClientError {
             Failure::Fault(Fault::Busy {}) => Self::Busy,
             Failure::Fault(Fault::TooLong { limit }) => Self::TooLong { limit },
             Failure::Fault(Fault::Refused { reason }) => Self::Operation(Refused { reason }),
+            Failure::Fault(Fault::NotPermitted { reason }) => {
+                Self::NotPermitted(NotPermitted { reason })
+            }
             Failure::Fault(Fault::ConfigRejected { text }) => {
                 Self::Reload(ReloadError::Config { text })
             }

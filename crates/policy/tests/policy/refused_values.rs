@@ -103,6 +103,12 @@ r#"test.toml:2:11: agent.metrics: "127.0.0.1" is not an address and a port; one 
     2 | metrics = "127.0.0.1"
       |           ^^^^^^^^^^^"#;
 
+    a_text_that_can_be_no_group_is_told: r#"[agent]
+admin-group = "a group""# =>
+r#"test.toml:2:15: agent.admin-group: "a group" is no group's name; one such as "slash32-admin" would be right
+    2 | admin-group = "a group"
+      |               ^^^^^^^^^"#;
+
     a_quarantine_of_the_agent_is_told_its_place: r#"[agent]
 quarantine = "1m""# =>
 r#"test.toml:2:1: agent.quarantine: is a key of a [[network]]; there, beside allocation = "dynamic", it would be right

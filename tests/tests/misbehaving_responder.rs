@@ -1,0 +1,233 @@
+//! A responder that was taken over, or is broken: it is ended, counted and told of once, and its VM keeps its address.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use anyhow::{Context, Result, ensure};
+use slash32_tests::{
+    Agent, Host, RawClient, RouteMonitor, binary, dhcp::message_type, expect, guest_mac,
+    static_network, until, vm_address,
+};
+use std::{fs, path::PathBuf, time::Duration};
+
+const BOUND: Duration = Duration::from_secs(60);
+
+/// What a responder does, by the name under which that is counted, and the words in which it is told.
+const FAULTS: [(&str, &str); 13] = [
+    ("ended", "ended"),
+    ("silent", "says nothing"),
+    ("deaf", "does not read what it is told"),
+    ("version", "speaks version"),
+    (
+        "malformed",
+        "sent bytes that are no message of the control protocol",
+    ),
+    (
+        "generation",
+        "spoke of a generation that it was never given",
+    ),
+    ("claim", "claimed what it knew to be confirmed"),
+    (
+        "confirmed",
+        "said that it was confirmed, which nobody has done",
+    ),
+    (
+        "age",
+        "told of something that happened before it was given its binding",
+    ),
+    ("lease", "told of a lease that it cannot have acknowledged"),
+    ("counters", "told of counters that cannot be"),
+    ("unasked", "answered what nobody has asked"),
+    ("flood", "does not stop talking"),
+];
+
+#[test]
+fn a_responder_that_lies_is_ended_and_its_vm_keeps_its_address_and_its_route() -> Result<()> {
+    let host = Host::new()?;
+    let numbers = 1..=FAULTS.len() as u16;
+    let links: Vec<String> = numbers
+        .clone()
+        .map(|number| format!("tap{number}"))
+        .collect();
+    let reserved: Vec<_> = links
+        .iter()
+        .map(String::as_str)
+        .zip(numbers.clone())
+        .collect();
+    let config = static_network(&reserved, "");
+    let agent = with_misbehaving_responder(&host, &config)?;
+    let mut clients = Vec::new();
+    for (link, number) in links.iter().zip(numbers.clone()) {
+        let mut client = RawClient::new(host.tap(link, None)?, guest_mac(number));
+        let ack = client.bind()?;
+        agent.wait(link, "bound", BOUND)?;
+        clients.push((client, ack));
+    }
+    let monitor = RouteMonitor::open(host.namespace())?;
+    for (((fault, words), link), (client, ack)) in FAULTS.iter().zip(&links).zip(&mut clients) {
+        eprintln!("{fault} on {link}");
+        let told = agent.log().matches(words).count();
+        misbehave(&agent, link, fault)?;
+        host.namespace().signal(agent.responder(link)?, "KILL")?;
+        if *fault == "deaf" {
+            // It finds out when it has something to say.
+            until("the deaf responder to be started", BOUND, || {
+                Ok((!order(&agent, link).exists()).then_some(()))
+            })?;
+        }
+        let name = format!("responder_{fault}");
+        let expected: usize = if *fault == "ended" { 2 } else { 1 };
+        let mut mtu = 1400;
+        until(&format!("a fault {fault} to be counted"), BOUND, || {
+            if *fault == "deaf" {
+                // Another binding each time, until the socket is full.
+                mtu -= 1;
+                agent.configure(&static_network(&reserved, &format!("mtu = {mtu}")))?;
+                agent.succeeds(&["reload"])?;
+            }
+            let shown = agent.json(&["show", link])?;
+            Ok((shown["counters"][&name] == expected).then_some(()))
+        })
+        .with_context(|| format!("the agent said:\n{}", agent.log()))?;
+        let row = agent.wait_row(link, "served again", BOUND, |row| {
+            row["state"] == "bound" && row["responder"]["state"] == "confirmed"
+        })?;
+        ensure!(row["route"] == true, "{fault}: {row}");
+        let request = client.renewing(ack);
+        let again = expect(message_type::ACK, client.insist(&request, BOUND)?)?;
+        ensure!(again.yiaddr == ack.yiaddr, "{fault}: {again:?}");
+        let more = agent.log().matches(words).count() - told;
+        ensure!(
+            more == expected,
+            "{fault} was told {more} times: {}",
+            agent.log()
+        );
+    }
+    let changes = monitor.changes();
+    ensure!(changes.is_empty(), "a route blinked: {changes:?}");
+    // None of the liars is left, though each is of another user than the agent.
+    let left = host.namespace().run(
+        "sh",
+        &[
+            "-c",
+            "cat /proc/[0-9]*/comm | grep -c '^misbehaving' || true",
+        ],
+    )?;
+    ensure!(left.trim() == "0", "{left} of them live");
+    Ok(())
+}
+
+#[test]
+fn a_responder_that_lies_before_its_vm_has_asked_is_ended_too() -> Result<()> {
+    let host = Host::new()?;
+    let agent = with_misbehaving_responder(&host, &static_network(&[("tap1", 1)], ""))?;
+    misbehave(&agent, "tap1", "confirmed")?;
+    let mut client = RawClient::new(host.tap("tap1", None)?, guest_mac(1));
+    until("the lie to be counted", BOUND, || {
+        Ok((counted(&agent, "tap1", "confirmed")? == 1).then_some(()))
+    })?;
+    ensure!(
+        host.route_to(vm_address(1))?.is_none(),
+        "a route without a claim"
+    );
+    ensure!(client.bind()?.yiaddr == vm_address(1));
+    agent.wait("tap1", "bound", BOUND)?;
+    Ok(())
+}
+
+#[test]
+fn a_responder_that_is_taken_over_again_and_again_does_not_fill_the_log() -> Result<()> {
+    let host = Host::new()?;
+    let agent = with_misbehaving_responder(&host, &static_network(&[("tap1", 1)], ""))?;
+    misbehave(&agent, "tap1", "malformed always")?;
+    let mut client = RawClient::new(host.tap("tap1", None)?, guest_mac(1));
+    let row = agent.wait("tap1", "failed", BOUND)?;
+    let reason = row["reason"].as_str().unwrap_or_default();
+    ensure!(
+        reason.contains("the responder keeps ending (malformed)"),
+        "{row}"
+    );
+    // The pauses double: 0.5 s, 1 s, 2 s.
+    until("three pauses", BOUND, || {
+        Ok((counted(&agent, "tap1", "malformed")? >= 9).then_some(()))
+    })?;
+    let lines = agent
+        .log()
+        .lines()
+        .filter(|line| line.contains("tap1"))
+        .count();
+    ensure!(lines <= 50, "{lines} lines: {}", agent.log());
+    // The first that is honest is served by, without anybody's help.
+    fs::remove_file(order(&agent, "tap1"))?;
+    ensure!(client.bind()?.yiaddr == vm_address(1));
+    agent.wait("tap1", "bound", BOUND)?;
+    Ok(())
+}
+
+#[test]
+fn a_new_agent_does_not_adopt_a_responder_that_lies() -> Result<()> {
+    let host = Host::new()?;
+    let mut agent = with_misbehaving_responder(&host, &static_network(&[("virbr1", 1)], ""))?;
+    let mut client = host.raw_vm(1)?;
+    let ack = client.bind()?;
+    agent.wait("virbr1", "bound", BOUND)?;
+    agent.kill()?;
+    // A store in which every generation was given before: the responder's own is then one that nobody has given.
+    let store = agent.state_dir().join("slash32.redb");
+    let older = agent.state_dir().join("older");
+    fs::copy(&store, &older)?;
+    agent.restart()?;
+    drop(client);
+    agent.wait("virbr1", "idle", BOUND)?;
+    let mut client = host.raw_vm(1)?;
+    client.bind()?;
+    agent.wait("virbr1", "bound", BOUND)?;
+    agent.kill()?;
+    fs::rename(&older, &store)?;
+    agent.restart()?;
+    ensure!(
+        agent.log().contains(
+            "virbr1: responder not adopted: it spoke of a generation that it was never given"
+        ),
+        "{}",
+        agent.log()
+    );
+    let request = client.renewing(&ack);
+    expect(message_type::ACK, client.insist(&request, BOUND)?)?;
+    Ok(())
+}
+
+/// An agent whose responders are honest until [`misbehave`] says otherwise.
+fn with_misbehaving_responder<'h>(host: &'h Host, config: &str) -> Result<Agent<'h>> {
+    let mut agent = Agent::prepare(host, config)?;
+    let folder = agent.config_file().parent().context("a folder")?.to_owned();
+    fs::create_dir(folder.join("bin"))?;
+    fs::create_dir(folder.join("conf.d"))?;
+    let liar = folder.join("bin/misbehaving-responder");
+    fs::copy(env!("CARGO_BIN_EXE_misbehaving-responder"), &liar)?;
+    fs::copy(
+        binary("slash32-responder")?,
+        folder.join("bin/slash32-responder"),
+    )?;
+    let text = format!("[agent]\nresponder = {liar:?}\n");
+    fs::write(folder.join("conf.d/responder.toml"), text)?;
+    agent.restart()?;
+    Ok(agent)
+}
+
+/// The next responder of `link` does this.
+fn misbehave(agent: &Agent<'_>, link: &str, what: &str) -> Result<()> {
+    Ok(fs::write(order(agent, link), what)?)
+}
+
+fn order(agent: &Agent<'_>, link: &str) -> PathBuf {
+    agent.socket().with_file_name(format!("misbehave-{link}"))
+}
+
+fn counted(agent: &Agent<'_>, link: &str, fault: &str) -> Result<u64> {
+    if agent.row(link)?.is_none() {
+        return Ok(0);
+    }
+    let shown = agent.json(&["show", link])?;
+    Ok(shown["counters"][format!("responder_{fault}")]
+        .as_u64()
+        .unwrap_or(0))
+}
