@@ -308,3 +308,6 @@ fn histogram<const N: usize>(
     registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
     histogram
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,16 +4,28 @@ use crate::stage::{BOUND, Stage, with_metrics};
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 use slash32_tests::{
-    Agent, GATEWAY, POOL_NETWORK,
+    Agent, GATEWAY, Host, POOL_NETWORK,
     dhcp::{Message, code, message_type},
     expect, guest_mac, static_network, until, vm_address,
 };
-use std::{fmt::Write, fs, net::Ipv4Addr, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    net::Ipv4Addr,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
+    path::PathBuf,
+};
 use tempfile::TempDir;
 
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
-/// One more link message than the agent's queue has room for, and then some.
-const NEWS: u32 = 40_000;
+/// Operators who look at a link again and again: fewer than the agent serves at a time, and more looks, all in all, than the
+/// socket of a responder holds (`net.core.wmem_default`, some 770 bytes a message).
+const OPERATORS: usize = 50;
+const LOOKS: usize = 8;
+const LOOK: &str = "{\"method\":\"io.slash32.Agent.Show\",\"parameters\":{\"key\":\"virbr1\"}}\0";
+/// So many link messages are caused before it is looked whether they were too many.
+const NEWS: u32 = 2_000;
 
 pub(crate) fn a_vm_on_its_way_to_its_address(stage: &Stage) -> Result<()> {
     let host = &stage.host;
@@ -264,16 +276,19 @@ pub(crate) fn a_responder_that_does_not_read(stage: &Stage) -> Result<()> {
     agent.wait("virbr1", "bound", BOUND)?;
     let pid = agent.responder("virbr1")?;
     stage.host.namespace().signal(pid, "STOP")?;
-    // Each other config is a word to it, until its queue is full.
+    // Each look at its link is a word to it, until its queue is full; then it is told of another config.
+    let mut operators = Vec::new();
+    for _ in 0..OPERATORS {
+        let mut operator = UnixStream::connect(agent.socket())?;
+        operator.write_all(LOOK.repeat(LOOKS).as_bytes())?;
+        operators.push(operator);
+    }
     let mut other = false;
     stage.moves_while("responder_ends_total{reason=deaf}", || {
-        for _ in 0..20 {
-            other = !other;
-            let dns = if other { "192.0.2.54" } else { "192.0.2.53" };
-            agent.configure(&with_metrics(&config.replace("192.0.2.53", dns)))?;
-            agent.succeeds(&["reload"])?;
-        }
-        Ok(())
+        other = !other;
+        let dns = if other { "192.0.2.54" } else { "192.0.2.53" };
+        agent.configure(&with_metrics(&config.replace("192.0.2.53", dns)))?;
+        agent.succeeds(&["reload"]).map(drop)
     })
 }
 
@@ -310,9 +325,24 @@ pub(crate) fn an_overrun_of_the_kernels_news(stage: &Stage) -> Result<()> {
     for number in 0..NEWS {
         writeln!(news, "link set virbr1 mtu {}", 1400 + number % 2)?;
     }
-    host.namespace().ip_batch(&news)?;
+    until("the kernel to drop news", BOUND, || {
+        host.namespace().ip_batch(&news)?;
+        Ok((dropped(host)? > 0).then_some(()))
+    })?;
     agent.signal(SIGCONT)?;
     stage.moves("netlink_overruns_total")
+}
+
+/// How many messages the kernel had no room for, over all netlink sockets of the host (`Drops` of /proc/net/netlink).
+fn dropped(host: &Host) -> Result<u64> {
+    let table = host
+        .namespace()
+        .inside(|| Ok(fs::read_to_string("/proc/thread-self/net/netlink")?))?;
+    let drops = table.lines().skip(1).map(|row| {
+        let drops = row.split_whitespace().nth(8).context("no Drops")?;
+        Ok(drops.parse::<u64>()?)
+    });
+    drops.sum()
 }
 
 pub(crate) fn a_store_without_room(stage: &Stage) -> Result<()> {

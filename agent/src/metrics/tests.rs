@@ -1,0 +1,64 @@
+use super::*;
+use crate::publish::Shown;
+use slash32_control::{LinkDetail, LinkRow, State};
+use std::collections::BTreeMap;
+
+fn shown(ifindex: u32) -> (u32, Option<Shown>) {
+    let row = LinkRow {
+        link: format!("virbr{ifindex}"),
+        ifindex,
+        vm: Some(format!("vm{ifindex}")),
+        uuid: None,
+        mac: Some("52:54:00:00:00:01".into()),
+        address: None,
+        gateway: None,
+        network: Some("public".into()),
+        state: State::Bound,
+        reason: None,
+        route: true,
+        generation: Some(1),
+        lease: None,
+        responder: None,
+    };
+    let detail = LinkDetail {
+        row,
+        ports: Vec::new(),
+        counters: BTreeMap::new(),
+        options: BTreeMap::new(),
+        history: Vec::new(),
+        last_request: None,
+        other_server: None,
+    };
+    let remarks = vec![Remark::SecondMac];
+    let expires_at = None;
+    (
+        ifindex,
+        Some(Shown {
+            detail,
+            expires_at,
+            remarks,
+        }),
+    )
+}
+
+#[test]
+fn a_thousand_links_are_as_many_series_as_one_and_none_of_them_is_named() {
+    let (requests, _inbox) = tokio::sync::mpsc::channel(1);
+    let published = Arc::new(Published::new(requests));
+    let (exporter, _metrics) = Exporter::new(Arc::clone(&published));
+    published.put([shown(1)]);
+    let one = exporter.text();
+    published.put((1..=1000).map(shown));
+    let thousand = exporter.text();
+    assert_eq!(one.lines().count(), thousand.lines().count());
+    for name in ["virbr", "vm1", "52:54:00"] {
+        assert!(!thousand.contains(name), "{name} is in\n{thousand}");
+    }
+    for line in [
+        "slash32_links{state=\"bound\"} 1000\n",
+        "slash32_link_remarks{remark=\"second_mac\"} 1000\n",
+        "slash32_routes 1000\n",
+    ] {
+        assert!(thousand.contains(line), "{line} is not in\n{thousand}");
+    }
+}
