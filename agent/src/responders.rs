@@ -345,7 +345,7 @@ impl Responders {
             Ok(state) => {
                 // One that was on its way out stays so, whatever it speaks.
                 found.state =
-                    state.filter(|_| !found.path.extension().is_some_and(|end| end == OUTDATED));
+                    state.filter(|_| found.path.extension().is_none_or(|end| end != OUTDATED));
                 Some(found)
             }
             Err(reason) => {
