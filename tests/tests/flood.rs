@@ -14,7 +14,7 @@ const RATE: u32 = 20_000;
 /// The others.
 const VMS: std::ops::RangeInclusive<u16> = 2..=11;
 /// A flood that lasts as many rounds of renewals, each of a second or two.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;
 /// So much more memory may a process have after a flood of 100,000 frames and more, in KiB: 10 bytes a frame.
 const ALLOWED: u64 = 1_024;
 /// So many lines may be logged in a flood.

@@ -64,50 +64,52 @@ pub(crate) fn programs(release: bool) -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os(PROGRAMS_VARIABLE) {
         return Ok(folder.into());
     }
-    let mut arguments = vec!["build"];
-    arguments.extend(
-        PROGRAMS
-            .iter()
-            .flat_map(|(package, _)| ["--package", package]),
-    );
-    arguments.extend(release.then_some("--release"));
-    step::command("build the programs", cargo().args(&arguments))?;
-    // Built already, so this only tells where: the target folder is the user's to choose, in four ways.
-    let output = cargo()
-        .args(&arguments)
-        .args(["--message-format", "json"])
-        .stderr(Stdio::null())
-        .output()?;
-    folder_of_programs(&String::from_utf8_lossy(&output.stdout))
+    build("build the programs", release.then_some("--release"))
 }
 
-/// Builds agent and responder once more, with another version of the control protocol between them, and puts them where the
-/// tests of an upgrade look: in a folder beside the [programs](programs). With `SLASH32_BIN_DIR` set nothing is built.
+/// Builds the programs once more, with another version of the control protocol between agent and responder, and puts these two
+/// where the tests of an upgrade look: in a folder beside the [programs](programs), which are to be built after this. With
+/// `SLASH32_BIN_DIR` set nothing is built.
 ///
 /// # Errors
-/// [`step::Failed`] when a build fails, after its messages were shown; else when a program cannot be copied.
+/// [`step::Failed`] when the build fails, after its messages were shown; else when a program cannot be copied.
 pub(crate) fn programs_of_other_version() -> anyhow::Result<()> {
     if std::env::var_os(PROGRAMS_VARIABLE).is_some() {
         return Ok(());
     }
-    let mut other = cargo();
-    other.args(["build", "--package", "slash32-ipc"]);
-    for (package, _) in &PROGRAMS[..2] {
-        other.args(["--package", package]);
-    }
-    other.args(["--features", "slash32-ipc/other-version"]);
-    step::command("build the programs of another version", &mut other)?;
-    // The same build put them over the programs under test, which cargo puts back without compiling anything.
-    let folder = target()?.join("debug");
+    let other = [
+        "--package",
+        "slash32-ipc",
+        "--features",
+        "slash32-ipc/other-version",
+    ];
+    let folder = build("build the programs of another version", other)?;
     let aside = folder.join(OTHER_VERSION);
     std::fs::create_dir_all(&aside)?;
-    for (_, program) in &PROGRAMS[..2] {
+    for program in ["slash32-agent", "slash32-responder"] {
         let (from, to) = (folder.join(program), aside.join(program));
-        // Not over the old one: that may be a link to what cargo keeps.
-        let _ = std::fs::remove_file(&to);
         std::fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
     }
     Ok(())
+}
+
+/// Builds the programs, with these arguments too, and tells the folder that they are in.
+fn build(step: &str, arguments: impl IntoIterator<Item = &'static str>) -> anyhow::Result<PathBuf> {
+    let mut all = vec!["build"];
+    all.extend(
+        PROGRAMS
+            .iter()
+            .flat_map(|(package, _)| ["--package", package]),
+    );
+    all.extend(arguments);
+    step::command(step, cargo().args(&all))?;
+    // Built already, so this only tells where: the target folder is the user's to choose, in four ways.
+    let output = cargo()
+        .args(&all)
+        .args(["--message-format", "json"])
+        .stderr(Stdio::null())
+        .output()?;
+    folder_of_programs(&String::from_utf8_lossy(&output.stdout))
 }
 
 /// The folder of the executables that cargo's messages (a JSON object a line) name.

@@ -23,13 +23,13 @@ fn an_agent_that_is_killed_and_started_again_is_not_noticed() -> Result<()> {
     let host = Host::new()?;
     let mut stage = Stage::new(&host)?;
     let pids = stage.pids.clone();
-    for _ in 0..3 {
+    for _ in 0..2 {
         stage.agent.kill()?;
         stage.renewals.once_more(&[])?;
         stage.agent.restart()?;
     }
     is_unnoticed(
-        &stage.ends("agent: SIGKILL, started again, 3 times", &[])?,
+        &stage.ends("agent: SIGKILL, started again, twice", &[])?,
         &pids,
     )
 }
@@ -39,14 +39,14 @@ fn an_agent_that_is_told_to_stop_and_started_again_is_not_noticed() -> Result<()
     let host = Host::new()?;
     let mut stage = Stage::new(&host)?;
     let pids = stage.pids.clone();
-    for _ in 0..3 {
+    for _ in 0..2 {
         let code = stage.agent.stop()?;
         ensure!(code == Some(0), "it ended with {code:?}");
         stage.renewals.once_more(&[])?;
         stage.agent.restart()?;
     }
     is_unnoticed(
-        &stage.ends("agent: SIGTERM, started again, 3 times", &[])?,
+        &stage.ends("agent: SIGTERM, started again, twice", &[])?,
         &pids,
     )
 }
@@ -57,7 +57,7 @@ fn an_agent_that_is_stopped_for_a_while_is_not_noticed() -> Result<()> {
     let mut stage = Stage::new(&host)?;
     let pids = stage.pids.clone();
     stage.agent.signal(SIGSTOP)?;
-    for _ in 0..3 {
+    for _ in 0..2 {
         stage.renewals.once_more(&[])?;
     }
     stage.agent.signal(SIGCONT)?;
