@@ -3,13 +3,15 @@
 //! It never parses a byte that a guest has sent: guests talk to responders, one unprivileged process for each link, and a
 //! responder says no more than "somebody asked, generation 7". Read on in [`reconcile`] (the one task that acts), [`plan`]
 //! (what it does, decided purely), [`presence`] (which link is a VM's), [`kernel`] (rtnetlink), [`responders`] (the
-//! processes) and [`publish`] (what operators see).
+//! processes), [`publish`] (what operators see) and [`once`] (one link, without staying).
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod config;
 mod kernel;
 mod link;
+mod notify;
+mod once;
 mod operator;
 mod plan;
 mod presence;
@@ -18,6 +20,7 @@ mod publish;
 mod reconcile;
 mod responders;
 mod route;
+mod standalone;
 mod vm;
 
 use anyhow::{Context, Result, bail};
@@ -47,6 +50,14 @@ struct Arguments {
     /// Only check the config: print what is wrong with it, and exit.
     #[arg(long)]
     check: bool,
+    /// Serve one link without an agent: prepare it as links/LINK.toml beside the config says, hand it to the responder that
+    /// listens in the runtime folder (slash32-responder@LINK.service), and exit.
+    #[arg(long, value_name = "LINK", conflicts_with = "check")]
+    once: Option<String>,
+    /// With --once: take back what was done to the host for LINK; after a crash of its responder (SERVICE_RESULT, as systemd
+    /// sets it) leave all for the next one. Alone: end every responder that an agent has left, and take back everything.
+    #[arg(long, conflicts_with = "check")]
+    withdraw: bool,
 }
 
 fn main() -> ExitCode {
@@ -61,6 +72,13 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.once.is_some() || arguments.withdraw {
+        return event_loop()?.block_on(once::run(
+            &arguments.config,
+            arguments.once.as_deref(),
+            arguments.withdraw,
+        ));
+    }
     let config = config::load(&arguments.config)?;
     if arguments.check {
         println!("{}: ok", arguments.config.display());
@@ -72,11 +90,14 @@ fn run(arguments: &Arguments) -> Result<()> {
             "not started as root: without CAP_NET_ADMIN and CAP_NET_RAW no link can be served"
         );
     }
+    event_loop()?.block_on(serve(arguments.config.clone(), config))
+}
+
+fn event_loop() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start the event loop")?
-        .block_on(serve(arguments.config.clone(), config))
+        .context("cannot start the event loop")
 }
 
 /// To stderr, a line an event; without a time under systemd, whose journal has its own.
@@ -142,6 +163,8 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
         changes,
         requests,
     };
+    published.tell_store(parts.blind.as_deref());
+    tokio::spawn(notify::show_status(Arc::clone(&published)));
     let api = tokio::spawn(slash32_control::serve(listener, published));
     let reconciler = tokio::select! {
         started = Reconciler::start(parts) => started?,
@@ -149,13 +172,14 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
         _ = interrupt.recv() => return Ok(()),
     };
     tracing::info!("in charge");
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    notify::ready();
     tokio::select! {
         () = reconciler.run(reload) => bail!("the reconcile task ended"),
         ended = api => bail!("the operator API ended: {ended:?}"),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    notify::stopping();
     // Responders go on serving; the next agent adopts them.
     tracing::info!("ends; the responders go on serving");
     Ok(())

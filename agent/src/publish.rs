@@ -24,6 +24,8 @@ pub(crate) struct Shown {
 /// The published snapshot.
 pub(crate) struct Published {
     links: Mutex<BTreeMap<u32, Shown>>,
+    /// What is wrong with the store.
+    store: Mutex<Option<String>>,
     changes: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
     requests: mpsc::Sender<Request>,
@@ -33,6 +35,7 @@ impl Published {
     pub(crate) fn new(requests: mpsc::Sender<Request>) -> Self {
         Self {
             links: Mutex::new(BTreeMap::new()),
+            store: Mutex::new(None),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             requests,
@@ -58,6 +61,18 @@ impl Published {
         }
         drop(links);
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// The store has this trouble from now on, or none.
+    pub(crate) fn tell_store(&self, trouble: Option<&str>) {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = trouble.map(str::to_owned);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// What is wrong with the store, if anything.
+    pub(crate) fn store_trouble(&self) -> Option<String> {
+        let trouble = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.clone()
     }
 
     /// Tells whoever listens, and the log.

@@ -348,7 +348,7 @@ async fn find_one(path: PathBuf, link: String) -> Option<Found> {
 }
 
 /// The connection, the process and the first word of whoever listens at `path`; `None` when nobody does.
-async fn first_state(
+pub(crate) async fn first_state(
     path: &Path,
 ) -> Option<(UnixDatagram, Option<Process>, Result<State, Malformed>)> {
     let socket = connect(path.to_str()?).ok()?;
@@ -368,7 +368,10 @@ fn connect(path: &str) -> io::Result<UnixDatagram> {
     UnixDatagram::from_std(seqpacket::connect(path)?.into())
 }
 
-async fn receive(socket: &UnixDatagram, buffer: &mut [u8]) -> io::Result<seqpacket::Record> {
+pub(crate) async fn receive(
+    socket: &UnixDatagram,
+    buffer: &mut [u8],
+) -> io::Result<seqpacket::Record> {
     socket
         .async_io(Interest::READABLE, || {
             Ok(seqpacket::receive(socket.as_fd(), buffer)?)
