@@ -138,11 +138,9 @@ fn find(links: &[Link], name: &str) -> Option<u32> {
 }
 
 fn load(config_file: &Path, link: &str) -> Result<Config> {
-    let (main, file) = read_link_sources(config_file, link).with_context(|| {
-        format!(
-            "the link's file cannot be read (a line such as address = \"203.0.113.7\" is all that it needs; then slash32 check shows that it is right)"
-        )
-    })?;
+    let (main, file) = read_link_sources(config_file, link).context(
+        "the link's file cannot be read; it needs no more than a line such as address = \"203.0.113.7\"",
+    )?;
     Ok(Config::parse_link(&main, link, &file)?)
 }
 

@@ -186,10 +186,7 @@ fn a_real_client_binds_renews_and_is_reached_without_an_agent() -> Result<()> {
         let obtained = format!("lease of {HOME} obtained");
         Ok(client.log()?.matches(&obtained).count())
     };
-    until("udhcpc to be bound", BOUND, || {
-        let bound = guest.addresses()?.contains(&(HOME, 32));
-        Ok(bound.then_some(()))
-    })?;
+    guest.wait_configured(HOME, GATEWAY, BOUND)?;
     guest.ping(GATEWAY)?;
     let ping = ["-n", "-c", "1", "-W", "2", &HOME.to_string()];
     host.namespace().run("ping", &ping)?;

@@ -184,3 +184,23 @@ fn the_links_file_that_is_shipped_is_right_with_and_without_its_comment_signs() 
     let hostname = config.networks[0].reservations[0].options.hostname.as_ref();
     assert_eq!(hostname.unwrap().value.as_str(), "web1");
 }
+
+#[test]
+fn what_the_page_gives_for_a_dhcpds_config_is_right() {
+    let page = include_str!("../../../../docs/systemd.md");
+    let rows = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| ISC dhcpd"))
+        .take_while(|line| line.starts_with('|'));
+    let code = |row: &'static str| row.split('|').rev().nth(1)?.split('`').nth(1);
+    let options: Vec<_> = rows
+        .filter_map(code)
+        .filter(|code| code.starts_with("options = "))
+        .collect();
+    assert!(options.len() >= 5, "{options:?}");
+    for options in options {
+        let text = format!("address = \"203.0.113.7\"\n{options}");
+        let parsed = Config::parse_link(&[], "virbr13", &file(&text));
+        assert!(parsed.is_ok(), "{options}: {:?}", parsed.err());
+    }
+}
