@@ -282,6 +282,47 @@ fn a_changed_file_is_applied_by_a_reload_without_an_end_of_service() -> Result<(
 }
 
 #[test]
+fn a_link_that_was_down_or_was_made_anew_is_served_after_a_reload() -> Result<()> {
+    let host = Host::new()?;
+    let mut client = host.raw_vm(1)?;
+    let agent = link_file(&host, "", "virbr1", &address(HOME))?;
+    let mut unit = Unit::start(&host, &agent, "virbr1", "virbr1")?;
+    unit.prepare()?;
+    client.bind()?;
+    host.namespace()
+        .ip_batch("link set virbr1 down\nlink set virbr1 up\n")?;
+    ensure!(host.route_to(HOME)?.is_none(), "the kernel keeps the route");
+    unit.prepare()?;
+    ensure!(host.route_to(HOME)?.is_some(), "down and up: no route");
+    drop(client);
+    host.namespace().ip("link del virbr1")?;
+    let mut client = host.raw_vm(1)?;
+    unit.prepare()?;
+    let got = client.bind()?.yiaddr;
+    ensure!(got == HOME, "bound as {got}");
+    unit.stop()?;
+    ensure!(host.route_to(HOME)?.is_none(), "the route is left");
+    Ok(())
+}
+
+#[test]
+fn a_link_has_one_unit_however_its_name_is_written() -> Result<()> {
+    let host = Host::new()?;
+    host.bridge("br-lan")?;
+    let agent = link_file(&host, "", "br-lan", &address(HOME))?;
+    let first = Unit::start(&host, &agent, "br-lan", "br/lan")?;
+    first.prepare()?;
+    let second = Unit::start(&host, &agent, r"br\x2dlan", "br-lan")?;
+    let said = second.fails()?;
+    ensure!(
+        said.contains("br-lan is served by slash32-responder@br-lan already"),
+        "{said}"
+    );
+    ensure!(host.route_to(HOME)?.is_some());
+    Ok(())
+}
+
+#[test]
 fn instances_are_link_names_with_hyphens_dots_and_ats_or_what_systemd_escape_makes_of_them()
 -> Result<()> {
     for (name, socket) in [
