@@ -3,8 +3,8 @@
 //! It never parses a byte that a guest has sent: guests talk to responders, one unprivileged process for each link, and a
 //! responder says no more than "somebody asked, generation 7". Read on in [`reconcile`] (the one task that acts), [`plan`]
 //! (what it does, decided purely), [`presence`] (which link is a VM's), [`kernel`] (rtnetlink), [`responders`] (the
-//! processes), [`conversation`] (what they may say) and [`publish`] (what operators see). [`isolate`] is what the agent takes
-//! away from itself.
+//! processes), [`conversation`] (what they may say), [`publish`] (what operators see) and [`once`] (one link, without
+//! staying). [`isolate`] is what the agent takes away from itself.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -18,6 +18,8 @@ mod link;
 mod log;
 mod metrics;
 mod moment;
+mod notify;
+mod once;
 mod operator;
 mod plan;
 mod presence;
@@ -26,6 +28,7 @@ mod publish;
 mod reconcile;
 mod responders;
 mod route;
+mod standalone;
 mod vm;
 
 use access::Access;
@@ -57,6 +60,14 @@ struct Arguments {
     /// Only check the config: print what is wrong with it, and exit.
     #[arg(long)]
     check: bool,
+    /// Serve one link without an agent: prepare it as links/LINK.toml beside the config says, hand it to the responder that
+    /// listens in the runtime folder (slash32-responder@LINK.service), and exit.
+    #[arg(long, value_name = "LINK", conflicts_with = "check")]
+    once: Option<String>,
+    /// With --once: take back what was done to the host for LINK; after a crash of its responder (SERVICE_RESULT, as systemd
+    /// sets it) leave all for the next one. Alone: end every responder that an agent has left, and take back everything.
+    #[arg(long, conflicts_with = "check")]
+    withdraw: bool,
 }
 
 fn main() -> ExitCode {
@@ -71,6 +82,13 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.once.is_some() || arguments.withdraw {
+        return event_loop()?.block_on(once::run(
+            &arguments.config,
+            arguments.once.as_deref(),
+            arguments.withdraw,
+        ));
+    }
     if arguments.check {
         let config = config::load(&arguments.config)?;
         Access::of(&config.agent)?;
@@ -80,16 +98,19 @@ fn run(arguments: &Arguments) -> Result<()> {
     let journal = log::start();
     isolate::keep_to_start()?;
     let config = config::load(&arguments.config)?;
+    event_loop()?.block_on(async {
+        if let Some(journal) = journal {
+            tokio::spawn(async move { journal.keep_up().await });
+        }
+        serve(arguments.config.clone(), config).await
+    })
+}
+
+fn event_loop() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start the event loop")?
-        .block_on(async {
-            if let Some(journal) = journal {
-                tokio::spawn(async move { journal.keep_up().await });
-            }
-            serve(arguments.config.clone(), config).await
-        })
+        .context("cannot start the event loop")
 }
 
 async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
@@ -149,6 +170,8 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
         state_dir: &parts.config.agent.state_dir,
         responder: &program,
     })?;
+    published.tell_store(parts.blind.as_deref());
+    tokio::spawn(notify::show_status(Arc::clone(&published)));
     let api = tokio::spawn(slash32_control::serve(listener, published));
     let reconciler = tokio::select! {
         started = Reconciler::start(parts) => started?,
@@ -156,13 +179,14 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
         _ = interrupt.recv() => return Ok(()),
     };
     tracing::info!("in charge");
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    notify::ready();
     tokio::select! {
         () = reconciler.run(reload) => bail!("the reconcile task ended"),
         ended = api => bail!("the operator API ended: {ended:?}"),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    notify::stopping();
     // Responders go on serving; the next agent adopts them.
     tracing::info!("ends; the responders go on serving");
     Ok(())

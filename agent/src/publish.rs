@@ -35,6 +35,8 @@ pub(crate) struct Published {
     links: Mutex<BTreeMap<u32, Shown>>,
     pools: Mutex<Vec<PoolUse>>,
     talk: Mutex<Talk>,
+    /// What is wrong with the store.
+    store: Mutex<Option<String>>,
     changes: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
     requests: mpsc::Sender<Request>,
@@ -47,6 +49,7 @@ impl Published {
             links: Mutex::new(BTreeMap::new()),
             pools: Mutex::new(Vec::new()),
             talk: Mutex::default(),
+            store: Mutex::new(None),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             requests,
@@ -83,6 +86,18 @@ impl Published {
     /// Replaces what is shown of the pools.
     pub(crate) fn put_pools(&self, pools: Vec<PoolUse>) {
         *self.pools.lock().unwrap_or_else(PoisonError::into_inner) = pools;
+    }
+
+    /// The store has this trouble from now on, or none.
+    pub(crate) fn tell_store(&self, trouble: Option<&str>) {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = trouble.map(str::to_owned);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// What is wrong with the store, if anything.
+    pub(crate) fn store_trouble(&self) -> Option<String> {
+        let trouble = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.clone()
     }
 
     /// Tells whoever listens, and the log.

@@ -11,20 +11,25 @@ mod conflict;
 mod decide;
 mod events;
 mod explain;
+mod leave;
 mod operate;
 mod reload;
+
+pub(crate) use decide::{facts, host_route};
 
 use crate::conversation::Fault as ResponderFault;
 use crate::kernel::{Change, Kernel};
 use crate::link::LinkTable;
 use crate::metrics::Metrics;
 use crate::moment::Moment;
+use crate::notify::{self, Pulse};
 use crate::operator::Request;
 use crate::plan::{Desired, Observed, ObservedLink, ObservedResponder, Step, plan};
 use crate::probe::Probes;
 use crate::publish::{Published, Shown};
 use crate::responders::{FromResponder, Responders};
 use crate::route::{ForeignRoute, HostRoute};
+use crate::standalone::Standalone;
 use crate::vm::{Condition, VmLink};
 use jiff::Timestamp;
 use slash32_binding::Prefix;
@@ -70,6 +75,9 @@ pub(crate) struct Reconciler {
     /// Why the store cannot be read, if so: then running responders are left alone.
     blind: Option<String>,
     left_alone: BTreeSet<u32>,
+    standalone: Standalone,
+    /// Links that are served without the agent, as of the last pass.
+    served_alone: BTreeSet<u32>,
     table: LinkTable,
     routes: BTreeSet<HostRoute>,
     /// Somebody else's routes to single addresses of our subnets.
@@ -93,6 +101,7 @@ pub(crate) struct Reconciler {
     /// And once more, then.
     dump_again: Option<Instant>,
     waiting: BTreeMap<u32, Vec<oneshot::Sender<()>>>,
+    pulse: Pulse,
 
     published: Arc<Published>,
     metrics: Arc<Metrics>,
@@ -122,6 +131,7 @@ impl Reconciler {
     /// Loads the store, dumps the kernel, adopts the responders that are there, and makes the first pass.
     pub(crate) async fn start(parts: Parts) -> anyhow::Result<Self> {
         let records = parts.store.load()?;
+        let standalone = Standalone::new(&parts.config.agent.runtime_dir);
         let allocations = allocations(&parts.config, &parts.boot, &records);
         let mut reconciler = Self {
             config_file: parts.config_file,
@@ -142,6 +152,9 @@ impl Reconciler {
             retry_save_at: None,
             blind: parts.blind,
             left_alone: BTreeSet::new(),
+            // Before anything is adopted: these are not the agent's, whatever its store knows of them.
+            served_alone: standalone.links().into_keys().collect(),
+            standalone,
             table: LinkTable::default(),
             routes: BTreeSet::new(),
             foreign: BTreeMap::new(),
@@ -161,6 +174,7 @@ impl Reconciler {
             dump_at: Instant::now(),
             dump_again: None,
             waiting: BTreeMap::new(),
+            pulse: Pulse::new(),
             published: parts.published,
             metrics: parts.metrics,
             inbox: parts.inbox,
@@ -179,6 +193,7 @@ impl Reconciler {
     /// Runs until the process ends.
     pub(crate) async fn run(mut self, mut reload: Signal) {
         loop {
+            self.pulse.beat();
             let deadline = self.next_deadline();
             tokio::select! {
                 biased;
@@ -191,7 +206,11 @@ impl Reconciler {
                 }
                 Some(request) = self.requests.recv() => self.obey(request).await,
                 Some(probed) = self.probes.next() => self.take_probe(probed),
-                Some(()) = reload.recv() => self.reload_on_signal().await,
+                Some(()) = reload.recv() => {
+                    notify::reloading();
+                    self.reload_on_signal().await;
+                    notify::ready();
+                }
                 () = tokio::time::sleep_until(deadline) => self.tick().await,
             }
             self.pass().await;
@@ -284,6 +303,7 @@ impl Reconciler {
         self.left_alone
             .retain(|ifindex| self.table.get(*ifindex).is_some());
         scope.retain(|ifindex| !self.left_alone.contains(ifindex));
+        self.leave_standalone(&mut scope);
         if scope
             .iter()
             .any(|ifindex| self.table.get(*ifindex).is_none())
@@ -437,6 +457,7 @@ impl Reconciler {
         match saved {
             Ok((Ok(()), _)) => {
                 if self.store_trouble.take().is_some() {
+                    self.published.tell_store(None);
                     tracing::info!("the store works again");
                     // Whoever waited for it gets what it was not told.
                     self.retry_save_at = None;
@@ -454,6 +475,7 @@ impl Reconciler {
                 // Once, however often it is tried.
                 if self.store_trouble.as_ref() != Some(&trouble) {
                     tracing::error!("{trouble}; bound VMs stay served, new ones wait");
+                    self.published.tell_store(Some(&trouble));
                     self.store_trouble = Some(trouble);
                 }
                 false

@@ -482,10 +482,10 @@ impl Found {
     }
 }
 
-type FirstWord = Result<(State, Conversation), Fault>;
+pub(crate) type FirstWord = Result<(State, Conversation), Fault>;
 
 /// The process and the first word of whoever has accepted `socket`; `None` when it is gone.
-async fn first_state(socket: &UnixDatagram) -> Option<(Option<Process>, FirstWord)> {
+pub(crate) async fn first_state(socket: &UnixDatagram) -> Option<(Option<Process>, FirstWord)> {
     let mut buffer = [0; MAX_UP];
     let record = receive(socket, &mut buffer).await.ok()?;
     let process = record.sender.and_then(|pid| Process::open(pid).ok());
@@ -500,11 +500,14 @@ async fn first_state(socket: &UnixDatagram) -> Option<(Option<Process>, FirstWor
 }
 
 /// A connection that tokio waits on. It holds any socket of records as a `UnixDatagram`; only the waiting is its own.
-fn connect(path: &str) -> io::Result<UnixDatagram> {
+pub(crate) fn connect(path: &str) -> io::Result<UnixDatagram> {
     UnixDatagram::from_std(seqpacket::connect(path)?.into())
 }
 
-async fn receive(socket: &UnixDatagram, buffer: &mut [u8]) -> io::Result<seqpacket::Record> {
+pub(crate) async fn receive(
+    socket: &UnixDatagram,
+    buffer: &mut [u8],
+) -> io::Result<seqpacket::Record> {
     socket
         .async_io(Interest::READABLE, || {
             Ok(seqpacket::receive(socket.as_fd(), buffer)?)

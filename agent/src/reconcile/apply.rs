@@ -67,6 +67,7 @@ impl Reconciler {
     pub(super) async fn apply(&mut self, steps: Vec<Step>) -> BTreeSet<u32> {
         let mut failed = BTreeSet::new();
         for step in steps {
+            self.pulse.beat();
             self.carry_out(step, &mut failed).await;
             tokio::task::yield_now().await;
             while let Ok(message) = self.inbox.try_recv() {

@@ -194,7 +194,7 @@ impl Reconciler {
     }
 
     /// What is remembered of a link, under the name that it has now.
-    fn remember(&mut self, link: &Link) -> &mut VmLink {
+    pub(super) fn remember(&mut self, link: &Link) -> &mut VmLink {
         let is_new = !self.vms.contains_key(&link.ifindex);
         let vm = self
             .vms
@@ -237,7 +237,7 @@ impl Reconciler {
     }
 
     /// The link is gone, or not ours any more.
-    fn forget(&mut self, ifindex: u32) {
+    pub(super) fn forget(&mut self, ifindex: u32) {
         let Some(vm) = self.vms.remove(&ifindex) else {
             return;
         };
@@ -283,7 +283,7 @@ struct Service {
 }
 
 /// What is known of a link and its VM.
-pub(super) fn facts(table: &LinkTable, link: &Link) -> LinkFacts {
+pub(crate) fn facts(table: &LinkTable, link: &Link) -> LinkFacts {
     let mut taps = table
         .ports(link.ifindex)
         .filter(|port| port.kind == Kind::Tap && port.carrier);
@@ -300,7 +300,7 @@ pub(super) fn facts(table: &LinkTable, link: &Link) -> LinkFacts {
     }
 }
 
-fn host_route(config: &RouteConfig, address: Ipv4Addr, ifindex: u32) -> HostRoute {
+pub(crate) fn host_route(config: &RouteConfig, address: Ipv4Addr, ifindex: u32) -> HostRoute {
     HostRoute {
         prefix: Prefix::host(address),
         ifindex,

@@ -134,7 +134,8 @@ pub(crate) enum Command {
 
     /// Check a config without applying it
     ///
-    /// Reads FILE and the files in conf.d beside it, as the agent does. Needs no agent.
+    /// Reads FILE and the files in conf.d beside it, as the agent does. FILE may also be links/LINK.toml beside the agent's
+    /// config: that of a link that is served without an agent. Needs no agent.
     Check {
         /// The config
         #[arg(default_value = DEFAULT_CONFIG)]

@@ -104,60 +104,13 @@ impl Config {
     /// then nothing of it is read.
     pub fn parse(sources: &[Source]) -> Result<Self, ConfigErrors> {
         let mut errors = Errors::default();
-        let mut agent = AgentConfig::default();
-        let mut route = RouteConfig::default();
-        let mut options = Options::default();
-        let mut classes = Vec::new();
-        let mut drafts = Vec::new();
+        let mut parts = Parts::default();
         for (order, source) in sources.iter().enumerate() {
-            let page = Page::new(order, &source.name, &source.text);
-            let Some(table) = document(&page, &mut errors) else {
-                continue;
-            };
-            let mut root = Section::new("", table.get_ref(), &page, Origin::new(&page, 0..0));
-            if let Some(section) = part(&mut root, "agent", &mut errors) {
-                read_agent(section, &mut agent, &mut errors);
-            }
-            if let Some(section) = part(&mut root, "store", &mut errors) {
-                read_store(section, &mut errors);
-            }
-            if let Some(section) = part(&mut root, "route", &mut errors) {
-                read_route(section, &mut route, &mut errors);
-            }
-            if let Some(item) = root.item("options") {
-                options.read(&item, &mut errors);
-            }
-            let networks = root
-                .item("network")
-                .and_then(|item| item.sections("[[network]]", &mut errors));
-            drafts.extend(
-                networks
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|section| Draft::read(section, &mut errors)),
-            );
-            let sections = root
-                .item("class")
-                .and_then(|item| item.sections("[[class]]", &mut errors));
-            classes.extend(
-                sections
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|section| ClassDraft::read(section, &mut errors)),
-            );
-            root.finish(&mut errors);
+            parts.read(order, source, &mut errors);
         }
-        check(&options, &classes, &drafts, &mut errors);
+        check(&parts.options, &parts.classes, &parts.drafts, &mut errors);
         errors.into_result()?;
-        let classes = classes.into_iter().filter_map(ClassDraft::finish).collect();
-        let networks = drafts.into_iter().filter_map(Draft::finish).collect();
-        Ok(Self {
-            agent,
-            route,
-            networks,
-            classes,
-            options,
-        })
+        Ok(parts.finish())
     }
 
     /// The network of this name.
@@ -201,6 +154,73 @@ impl Config {
     }
 }
 
+/// What has been read of a config, before its parts are held against each other.
+#[derive(Default)]
+pub(crate) struct Parts {
+    agent: AgentConfig,
+    pub(crate) route: RouteConfig,
+    pub(crate) options: Options,
+    pub(crate) classes: Vec<ClassDraft>,
+    pub(crate) drafts: Vec<Draft>,
+}
+
+impl Parts {
+    /// Reads one more source, the one at `order` among all.
+    pub(crate) fn read(&mut self, order: usize, source: &Source, errors: &mut Errors) {
+        let page = Page::new(order, &source.name, &source.text);
+        let Some(table) = document(&page, errors) else {
+            return;
+        };
+        let mut root = Section::new("", table.get_ref(), &page, Origin::new(&page, 0..0));
+        if let Some(section) = part(&mut root, "agent", errors) {
+            read_agent(section, &mut self.agent, errors);
+        }
+        if let Some(section) = part(&mut root, "store", errors) {
+            read_store(section, errors);
+        }
+        if let Some(section) = part(&mut root, "route", errors) {
+            read_route(section, &mut self.route, errors);
+        }
+        if let Some(item) = root.item("options") {
+            self.options.read(&item, errors);
+        }
+        let networks = root
+            .item("network")
+            .and_then(|item| item.sections("[[network]]", errors));
+        self.drafts.extend(
+            networks
+                .unwrap_or_default()
+                .into_iter()
+                .map(|section| Draft::read(section, errors)),
+        );
+        let sections = root
+            .item("class")
+            .and_then(|item| item.sections("[[class]]", errors));
+        self.classes.extend(
+            sections
+                .unwrap_or_default()
+                .into_iter()
+                .map(|section| ClassDraft::read(section, errors)),
+        );
+        root.finish(errors);
+    }
+
+    /// The config, when nothing of it was wrong.
+    pub(crate) fn finish(self) -> Config {
+        Config {
+            agent: self.agent,
+            route: self.route,
+            networks: self.drafts.into_iter().filter_map(Draft::finish).collect(),
+            classes: self
+                .classes
+                .into_iter()
+                .filter_map(ClassDraft::finish)
+                .collect(),
+            options: self.options,
+        }
+    }
+}
+
 /// Two networks claim one link, each by another of its names.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("networks {} and {} both claim the link; exclude one of its names in one of them", networks[0], networks[1])]
@@ -209,7 +229,10 @@ pub struct ClaimedTwice {
     pub networks: [String; 2],
 }
 
-fn document<'p>(page: &'p Arc<Page>, errors: &mut Errors) -> Option<toml::Spanned<DeTable<'p>>> {
+pub(crate) fn document<'p>(
+    page: &'p Arc<Page>,
+    errors: &mut Errors,
+) -> Option<toml::Spanned<DeTable<'p>>> {
     DeTable::parse(page.text())
         .inspect_err(|error| {
             let span = error.span().unwrap_or(0..0);
@@ -218,7 +241,11 @@ fn document<'p>(page: &'p Arc<Page>, errors: &mut Errors) -> Option<toml::Spanne
         .ok()
 }
 
-fn part<'d>(root: &mut Section<'d>, key: &'static str, errors: &mut Errors) -> Option<Section<'d>> {
+pub(crate) fn part<'d>(
+    root: &mut Section<'d>,
+    key: &'static str,
+    errors: &mut Errors,
+) -> Option<Section<'d>> {
     root.item(key)?
         .section(&format!("a table that begins with [{key}]"), errors)
 }
@@ -302,7 +329,7 @@ fn read_store(mut section: Section<'_>, errors: &mut Errors) {
     section.finish(errors);
 }
 
-fn read_route(mut section: Section<'_>, route: &mut RouteConfig, errors: &mut Errors) {
+pub(crate) fn read_route(mut section: Section<'_>, route: &mut RouteConfig, errors: &mut Errors) {
     let s = &mut section;
     set(&mut route.protocol, s.read("protocol", errors, protocol));
     set(

@@ -58,6 +58,7 @@ mod explain;
 mod free;
 mod glob;
 mod link;
+mod link_file;
 mod mac_prefix;
 mod merge;
 mod network;
@@ -96,4 +97,4 @@ pub use options::{
 };
 pub use origin::{Located, Origin};
 pub use pool_use::PoolUse;
-pub use source::{Source, read_sources};
+pub use source::{Source, link_of, read_link_sources, read_sources};

@@ -146,7 +146,7 @@ fn allocation(item: &Item<'_>, errors: &mut Errors) -> Option<Allocation> {
     })
 }
 
-fn ipv6(item: &Item<'_>, errors: &mut Errors) -> Option<Ipv6> {
+pub(crate) fn ipv6(item: &Item<'_>, errors: &mut Errors) -> Option<Ipv6> {
     const RIGHT: &str = "\"off\" or \"foreign\"";
     item.parsed(RIGHT, errors, |text| match text {
         "off" => Ok(Ipv6::Off),
@@ -321,7 +321,7 @@ fn reservation(mut section: Section<'_>, errors: &mut Errors) -> Option<Reservat
     })
 }
 
-fn link_name(text: &str) -> Result<String, String> {
+pub(crate) fn link_name(text: &str) -> Result<String, String> {
     let is_name = !text.is_empty()
         && text
             .bytes()

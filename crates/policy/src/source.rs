@@ -22,6 +22,29 @@ pub fn read_sources(file: &Path) -> io::Result<Vec<Source>> {
     paths.iter().map(|path| read(path)).collect()
 }
 
+/// The folder beside the agent's config with a file for each link that is served without an agent.
+const LINKS: &str = "links";
+
+/// The link that `file` is for, and the agent's config beside it, when `file` is one of those: `links/LINK.toml`.
+pub fn link_of(file: &Path) -> Option<(String, PathBuf)> {
+    let folder = file.parent().filter(|folder| folder.ends_with(LINKS))?;
+    let link = file.file_name()?.to_str()?.strip_suffix(".toml")?;
+    Some((link.to_owned(), folder.with_file_name("slash32.toml")))
+}
+
+/// Reads the agent's config, `main`, as [`read_sources`] does, and `links/LINK.toml` in the folder beside it. Without a
+/// `main` the former are none.
+///
+/// Errors: as of [`read_sources`].
+pub fn read_link_sources(main: &Path, link: &str) -> io::Result<(Vec<Source>, Source)> {
+    let sources = match read_sources(main) {
+        Err(_) if !main.exists() => Vec::new(),
+        sources => sources?,
+    };
+    let file = main.with_file_name(LINKS).join(format!("{link}.toml"));
+    Ok((sources, read(&file)?))
+}
+
 fn read(path: &Path) -> io::Result<Source> {
     let text = fs::read_to_string(path).map_err(|error| naming(path, &error))?;
     Ok(Source {

@@ -1,15 +1,16 @@
 use crate::output;
 use anyhow::bail;
 use serde_json::{Value, json};
-use slash32_policy::{Config, ConfigErrors, read_sources};
+use slash32_policy::{Config, ConfigErrors, link_of, read_link_sources, read_sources};
+use std::io;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Prints `FILE: ok, ...`, or every error to stderr. With `--json` the errors are the answer, and go to stdout.
 pub(crate) fn run(file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
-    let sources = match read_sources(file) {
-        Ok(sources) => sources,
+    let parsed = match parse(file) {
+        Ok(parsed) => parsed,
         Err(error) if as_json => {
             let nowhere = Value::Null;
             let error = json!({
@@ -20,7 +21,7 @@ pub(crate) fn run(file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
         }
         Err(error) => bail!(error),
     };
-    match Config::parse(&sources) {
+    match parsed {
         Ok(_) if as_json => answer(&[]),
         Ok(config) => {
             let networks = config.networks.len();
@@ -54,6 +55,17 @@ pub(crate) fn run(file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
             let _ = writeln!(std::io::stderr(), "{errors}");
             bail!("{}: {}", file.display(), counted(errors.0.len(), "error"))
         }
+    }
+}
+
+/// A config; or, when FILE is `links/LINK.toml`, that of a link that is served without an agent.
+fn parse(file: &Path) -> io::Result<Result<Config, ConfigErrors>> {
+    match link_of(file) {
+        Some((link, main)) => {
+            let (main, link_file) = read_link_sources(&main, &link)?;
+            Ok(Config::parse_link(&main, &link, &link_file))
+        }
+        None => Ok(Config::parse(&read_sources(file)?)),
     }
 }
 

@@ -158,6 +158,18 @@ fn check_json_has_the_errors_on_stdout() {
 }
 
 #[test]
+fn check_takes_the_file_of_a_link_that_is_served_alone() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/links/virbr13.toml"
+    );
+    assert_eq!(
+        output(Path::new(NOWHERE), &format!("check {file}")),
+        format!("{file}: ok, 1 network, 1 reservation\n")
+    );
+}
+
+#[test]
 fn check_names_a_file_that_is_not_there() {
     let file = "/nonexistent/slash32.toml";
     slash32(Path::new(NOWHERE), &format!("check {file}"))

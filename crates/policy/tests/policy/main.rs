@@ -9,6 +9,7 @@ mod config;
 mod events;
 mod examples;
 mod explain;
+mod link_file;
 mod modes;
 mod refused_classes;
 mod refused_networks;
