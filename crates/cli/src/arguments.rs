@@ -152,6 +152,22 @@ pub(crate) enum Command {
         force: bool,
     },
 
+    /// Find what on this host keeps VMs from their address, and tell how to mend it
+    ///
+    /// Looks at settings, firewalls, bridges, other DHCP servers and routing daemons, and changes nothing. Needs no agent:
+    /// without one, the config tells which links are VM links. As another user than root some checks cannot be made, which
+    /// is said. Exits with 0 when there is no error, with 1 when there is one, and with 2 when there is none and a check was
+    /// not made.
+    Doctor {
+        /// The config
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+
+        /// Only print the names of the checks
+        #[arg(long)]
+        list: bool,
+    },
+
     /// Save or restore the agent's store: who holds which address
     #[command(subcommand)]
     Store(StoreCommand),

@@ -4,7 +4,7 @@
 //! `slash32_policy`) and prints. What goes to stdout is the answer, as a table for people or as JSON for programs, and
 //! nothing else; an error is one sentence on stderr.
 //!
-//! Exit codes: 0 done, 1 failed, 2 not called as it wants to be. When nobody reads stdout any more (`| head`) it is done.
+//! Exit codes: 0 done, 1 failed, 2 not called as it wants to be (or, of `doctor`, not all could be checked). When nobody reads stdout any more (`| head`) it is done.
 //!
 //! # Invariants
 //!
@@ -15,6 +15,7 @@
 
 mod arguments;
 mod commands;
+mod doctor;
 mod filter;
 mod guest;
 mod output;
@@ -64,6 +65,10 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Unbind { link } => with_agent(commands::bind::unbind(&socket, &link, json))?,
         Command::Release { key } => with_agent(commands::bind::release(&socket, &key, json))?,
         Command::Reload { force } => with_agent(commands::reload::run(&socket, force, json))?,
+        Command::Doctor { list: true, .. } => commands::doctor::list(json)?,
+        Command::Doctor { config, .. } => {
+            return with_agent(commands::doctor::run(&socket, &config, json));
+        }
         Command::Store(StoreCommand::Export { file }) => {
             with_agent(commands::store::export(&socket, &file))?;
         }
@@ -87,7 +92,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn with_agent(conversation: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn with_agent<T>(conversation: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?

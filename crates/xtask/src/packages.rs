@@ -55,9 +55,11 @@ pub(crate) const CLIENTS: &[Package] = &[
     },
     package("klibc-utils", "a client: the initramfs's ipconfig"),
     package("dbus", "the bus of the clients that are daemons"),
+    package("iptables", "rules that slash32 doctor has to find"),
+    package("procps", "sysctl"),
 ];
 
-/// The routing daemon of the demo's fabric.
+/// The routing daemon of the demo's fabric, and of a host that slash32 doctor looks at.
 pub(crate) const BIRD: &[Package] = &[Package {
     name: "bird2",
     purpose: "the fabric's routing daemon",

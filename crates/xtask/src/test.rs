@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &[
             packages::NETWORK,
             packages::CLIENTS,
+            packages::BIRD,
             packages::QEMU,
             packages::FIRMWARE,
             packages::METRICS,

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 const NOWHERE: &str = "/nonexistent/agent.sock";
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "list",
     "show",
     "explain",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 17] = [
     "release",
     "check",
     "reload",
+    "doctor",
     "store",
     "mac",
     "version",
