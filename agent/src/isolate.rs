@@ -13,7 +13,7 @@
 //!    while it is needed to give the operator socket to its group. From here on root is bound by the modes of files, so
 //!    what could not be read after a reload cannot be read at the start either.
 //! 2. The folders and sockets are made, the store is opened, groups and users are looked up, netlink is connected to.
-//! 3. [`isolate`]: CAP_CHOWN goes, and with Landlock every file but those of [`files`], and outgoing TCP.
+//! 3. [`isolate`]: CAP_CHOWN goes, and with Landlock every file but those of [`allowed`], and outgoing TCP.
 //!
 //! All three happen while the process has one thread: capabilities and Landlock domains belong to threads, and those that
 //! wait for the disk are started later and inherit both. So do responders; each gives up the rest by itself.
@@ -126,7 +126,7 @@ pub(crate) fn isolate(files: &Files<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Denies what is not among [`files`], as far as this kernel can.
+/// Denies what is not among [`allowed`], as far as this kernel can.
 fn landlock(files: &Files<'_>) -> Result<RulesetStatus> {
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(ABI::V6))?
@@ -209,6 +209,72 @@ mod tests {
             lacking(CapabilitySet::NET_RAW | CapabilitySet::KILL).unwrap(),
             "without CAP_NET_RAW no packet socket can be opened, so no VM is answered; without CAP_KILL a responder that lies \
              or hangs, and is of another user, cannot be ended: start slash32-agent as root, with these in its bounding set"
+        );
+    }
+
+    /// In a thread of its own: a domain is a thread's, and its children's.
+    #[test]
+    fn behind_landlock_are_the_agents_own_files_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for made in ["etc/conf.d", "run", "state", "bin", "elsewhere"] {
+            fs::create_dir_all(path(made)).unwrap();
+        }
+        for file in ["etc/slash32.toml", "state/store", "elsewhere/file"] {
+            fs::write(path(file), "before").unwrap();
+        }
+        fs::copy("/bin/true", path("bin/responder")).unwrap();
+        fs::copy("/bin/true", path("elsewhere/program")).unwrap();
+        let restricted = std::thread::scope(|scope| {
+            let work = || {
+                let files = Files {
+                    config: &path("etc/slash32.toml"),
+                    runtime_dir: &path("run"),
+                    state_dir: &path("state"),
+                    responder: &path("bin/responder"),
+                };
+                if landlock(&files).unwrap() == RulesetStatus::NotEnforced {
+                    return false;
+                }
+                // Its own: a store that is moved aside, a socket that is renamed, a config that is replaced.
+                fs::write(path("state/new"), "new").unwrap();
+                fs::rename(path("state/store"), path("state/damaged")).unwrap();
+                let _socket = std::os::unix::net::UnixListener::bind(path("run/a.sock")).unwrap();
+                fs::rename(path("run/a.sock"), path("run/b.sock")).unwrap();
+                fs::remove_file(path("run/b.sock")).unwrap();
+                fs::read_dir(path("etc/conf.d")).unwrap();
+                fs::read_to_string(path("etc/slash32.toml")).unwrap();
+                let run = |program: PathBuf| {
+                    let mut command = std::process::Command::new(program);
+                    command.stdin(std::process::Stdio::null()).status()
+                };
+                assert!(run(path("bin/responder")).unwrap().success());
+                // No other.
+                let denied: [(&str, std::io::Result<()>); 7] = [
+                    ("read", fs::read(path("elsewhere/file")).map(drop)),
+                    ("list", fs::read_dir(path("elsewhere")).map(drop)),
+                    ("write", fs::write(path("elsewhere/file"), "after")),
+                    ("make", fs::write(path("elsewhere/new"), "new")),
+                    (
+                        "write its config",
+                        fs::write(path("etc/slash32.toml"), "after"),
+                    ),
+                    ("write a program", fs::write(path("bin/responder"), "after")),
+                    ("run", run(path("elsewhere/program")).map(drop)),
+                ];
+                for (what, result) in denied {
+                    let kind = result.map_err(|error| error.kind());
+                    assert_eq!(kind, Err(std::io::ErrorKind::PermissionDenied), "{what}");
+                }
+                let moved = fs::rename(path("state/new"), path("elsewhere/new"));
+                assert!(moved.is_err(), "a file was moved elsewhere");
+                true
+            };
+            scope.spawn(work).join().unwrap()
+        });
+        assert!(
+            restricted,
+            "this kernel has no Landlock, or it is off, and this case needs it"
         );
     }
 

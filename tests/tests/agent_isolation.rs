@@ -150,7 +150,6 @@ fn each_capability_is_needed_and_the_one_that_is_missing_is_named() -> Result<()
         ("setuid", "the responder keeps ending (ended)"),
         ("setgid", "the responder keeps ending (ended)"),
         ("setpcap", "the responder keeps ending (ended)"),
-        ("kill", ""),
     ] {
         let host = Host::new()?;
         let agent = Agent::prepare(&host, &static_network(&[("tap1", 1)], ""))?;

@@ -6,7 +6,12 @@ use slash32_tests::{
     Agent, Host, RawClient, RouteMonitor, binary, dhcp::message_type, expect, guest_mac,
     static_network, until, vm_address,
 };
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 const BOUND: Duration = Duration::from_secs(60);
 
@@ -14,7 +19,6 @@ const BOUND: Duration = Duration::from_secs(60);
 const FAULTS: [(&str, &str); 13] = [
     ("ended", "ended"),
     ("silent", "says nothing"),
-    ("deaf", "does not read what it is told"),
     ("version", "speaks version"),
     (
         "malformed",
@@ -37,6 +41,8 @@ const FAULTS: [(&str, &str); 13] = [
     ("counters", "told of counters that cannot be"),
     ("unasked", "answered what nobody has asked"),
     ("flood", "does not stop talking"),
+    // The last one, whose options alone are changed.
+    ("deaf", "does not read what it is told"),
 ];
 
 #[test]
@@ -78,9 +84,12 @@ fn a_responder_that_lies_is_ended_and_its_vm_keeps_its_address_and_its_route() -
         let mut mtu = 1400;
         until(&format!("a fault {fault} to be counted"), BOUND, || {
             if *fault == "deaf" {
-                // Another binding each time, until the socket is full.
+                // Another large binding each time, until the socket is full.
                 mtu -= 1;
-                agent.configure(&static_network(&reserved, &format!("mtu = {mtu}")))?;
+                let raw = "0a".repeat(250);
+                agent.configure(&format!(
+                    "{config}options = {{ mtu = {mtu}, raw = [{{ code = 224, hex = \"{raw}\", always = true }}] }}"
+                ))?;
                 agent.succeeds(&["reload"])?;
             }
             let shown = agent.json(&["show", link])?;
@@ -104,15 +113,9 @@ fn a_responder_that_lies_is_ended_and_its_vm_keeps_its_address_and_its_route() -
     let changes = monitor.changes();
     ensure!(changes.is_empty(), "a route blinked: {changes:?}");
     // None of the liars is left, though each is of another user than the agent.
-    let left = host.namespace().run(
-        "sh",
-        &[
-            "-c",
-            "cat /proc/[0-9]*/comm | grep -c '^misbehaving' || true",
-        ],
-    )?;
-    ensure!(left.trim() == "0", "{left} of them live");
-    Ok(())
+    until("the last of them to be gone", BOUND, || {
+        Ok((liars(&host)? == 0).then_some(()))
+    })
 }
 
 #[test]
@@ -183,16 +186,45 @@ fn a_new_agent_does_not_adopt_a_responder_that_lies() -> Result<()> {
     agent.kill()?;
     fs::rename(&older, &store)?;
     agent.restart()?;
-    ensure!(
-        agent.log().contains(
-            "virbr1: responder not adopted: it spoke of a generation that it was never given"
-        ),
-        "{}",
-        agent.log()
-    );
+    let told = "virbr1: responder not adopted: it spoke of a generation that it was never given";
+    until("the refusal", BOUND, || {
+        Ok(agent.log().contains(told).then_some(()))
+    })?;
     let request = client.renewing(&ack);
     expect(message_type::ACK, client.insist(&request, BOUND)?)?;
     Ok(())
+}
+
+/// Why the agent keeps CAP_KILL: the counter-proof of the first case.
+#[test]
+fn without_cap_kill_a_responder_that_lies_would_go_on() -> Result<()> {
+    let host = Host::new()?;
+    let mut agent = with_misbehaving_responder(&host, &static_network(&[("tap1", 1)], ""))?;
+    agent.kill()?;
+    misbehave(&agent, "tap1", "malformed")?;
+    let mut command = Command::new("setpriv");
+    command
+        .arg("--bounding-set=-kill")
+        .arg(binary("slash32-agent")?)
+        .arg("--config")
+        .arg(agent.config_file())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    let _without = host.namespace().spawn(&mut command)?;
+    let _tap = host.tap("tap1", None)?;
+    until("the lie to be counted", BOUND, || {
+        Ok((agent.list().is_ok() && counted(&agent, "tap1", "malformed")? == 1).then_some(()))
+    })?;
+    ensure!(liars(&host)? == 1, "it was ended all the same");
+    Ok(())
+}
+
+/// How many misbehaving responders live.
+fn liars(host: &Host) -> Result<usize> {
+    let names = host
+        .namespace()
+        .run("sh", &["-c", "cat /proc/[0-9]*/comm 2>/dev/null || true"])?;
+    Ok(names.matches("misbehaving-res").count())
 }
 
 /// An agent whose responders are honest until [`misbehave`] says otherwise.

@@ -44,7 +44,7 @@ fn shown(ifindex: u32) -> (u32, Option<Shown>) {
 #[test]
 fn a_thousand_links_are_as_many_series_as_one_and_none_of_them_is_named() {
     let (requests, _inbox) = tokio::sync::mpsc::channel(1);
-    let published = Arc::new(Published::new(requests));
+    let published = Arc::new(Published::new(requests, crate::access::Access::default()));
     let (exporter, _metrics) = Exporter::new(Arc::clone(&published));
     published.put([shown(1)]);
     let one = exporter.text();

@@ -102,13 +102,20 @@ fn misbehave(mode: &str, agent: RawFd) -> Result<()> {
             say(agent, &ToAgent::State(more))?;
             ToAgent::State(serving)
         }
-        "unasked" => ToAgent::Kept(Kept {
-            generation: at,
-            kept_as: KeptAs::Request,
-            age: 0,
-            verdict: Verdict::Answered(Outcome::Offer),
-            frame: Bytes::new(0),
-        }),
+        "unasked" => {
+            let kept = ToAgent::Kept(Kept {
+                generation: at,
+                kept_as: KeptAs::Request,
+                age: 0,
+                verdict: Verdict::Answered(Outcome::Offer),
+                frame: Bytes::new(0),
+            });
+            // More than somebody who looks at the link meanwhile can have asked for.
+            for _ in 0..20 {
+                say(agent, &kept)?;
+            }
+            kept
+        }
         "flood" => loop {
             say(agent, &ToAgent::State(serving.clone()))?;
         },
