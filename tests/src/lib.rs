@@ -40,6 +40,7 @@ mod keep;
 mod link_monitor;
 pub mod linux;
 pub mod matrix;
+pub mod misbehaving;
 mod namespace;
 mod netlink_drops;
 mod network_boot;

@@ -3,16 +3,20 @@
 
 use anyhow::{Context, Result, ensure};
 use slash32_tests::{
-    Agent, Host, RawClient, RouteMonitor, binary, dhcp::message_type, expect, guest_mac,
+    Agent, Host, RawClient, RouteMonitor, binary,
+    dhcp::message_type,
+    expect, guest_mac,
+    misbehaving::{self, misbehave, order},
     static_network, until, vm_address,
 };
 use std::{
     fs,
-    path::PathBuf,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
 
+const LIAR: &str = env!("CARGO_BIN_EXE_misbehaving-responder");
 const BOUND: Duration = Duration::from_secs(60);
 
 /// What a responder does, by the name under which that is counted, and the words in which it is told.
@@ -59,7 +63,7 @@ fn a_responder_that_lies_is_ended_and_its_vm_keeps_its_address_and_its_route() -
         .zip(numbers.clone())
         .collect();
     let config = static_network(&reserved, "");
-    let agent = with_misbehaving_responder(&host, &config)?;
+    let agent = misbehaving::agent(Path::new(LIAR), &host, &config)?;
     let mut clients = Vec::new();
     for (link, number) in links.iter().zip(numbers.clone()) {
         let mut client = RawClient::new(host.tap(link, None)?, guest_mac(number));
@@ -121,7 +125,7 @@ fn a_responder_that_lies_is_ended_and_its_vm_keeps_its_address_and_its_route() -
 #[test]
 fn a_responder_that_lies_before_its_vm_has_asked_is_ended_too() -> Result<()> {
     let host = Host::new()?;
-    let agent = with_misbehaving_responder(&host, &static_network(&[("tap1", 1)], ""))?;
+    let agent = misbehaving::agent(Path::new(LIAR), &host, &static_network(&[("tap1", 1)], ""))?;
     misbehave(&agent, "tap1", "confirmed")?;
     let mut client = RawClient::new(host.tap("tap1", None)?, guest_mac(1));
     until("the lie to be counted", BOUND, || {
@@ -139,7 +143,7 @@ fn a_responder_that_lies_before_its_vm_has_asked_is_ended_too() -> Result<()> {
 #[test]
 fn a_responder_that_is_taken_over_again_and_again_does_not_fill_the_log() -> Result<()> {
     let host = Host::new()?;
-    let agent = with_misbehaving_responder(&host, &static_network(&[("tap1", 1)], ""))?;
+    let agent = misbehaving::agent(Path::new(LIAR), &host, &static_network(&[("tap1", 1)], ""))?;
     misbehave(&agent, "tap1", "malformed always")?;
     let mut client = RawClient::new(host.tap("tap1", None)?, guest_mac(1));
     let row = agent.wait("tap1", "failed", BOUND)?;
@@ -168,7 +172,11 @@ fn a_responder_that_is_taken_over_again_and_again_does_not_fill_the_log() -> Res
 #[test]
 fn a_new_agent_does_not_adopt_a_responder_that_lies() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = with_misbehaving_responder(&host, &static_network(&[("virbr1", 1)], ""))?;
+    let mut agent = misbehaving::agent(
+        Path::new(LIAR),
+        &host,
+        &static_network(&[("virbr1", 1)], ""),
+    )?;
     let mut client = host.raw_vm(1)?;
     let ack = client.bind()?;
     agent.wait("virbr1", "bound", BOUND)?;
@@ -199,7 +207,8 @@ fn a_new_agent_does_not_adopt_a_responder_that_lies() -> Result<()> {
 #[test]
 fn without_cap_kill_a_responder_that_lies_would_go_on() -> Result<()> {
     let host = Host::new()?;
-    let mut agent = with_misbehaving_responder(&host, &static_network(&[("tap1", 1)], ""))?;
+    let mut agent =
+        misbehaving::agent(Path::new(LIAR), &host, &static_network(&[("tap1", 1)], ""))?;
     agent.kill()?;
     misbehave(&agent, "tap1", "malformed")?;
     let mut command = Command::new("setpriv");
@@ -225,33 +234,6 @@ fn liars(host: &Host) -> Result<usize> {
         .namespace()
         .run("sh", &["-c", "cat /proc/[0-9]*/comm 2>/dev/null || true"])?;
     Ok(names.matches("misbehaving-res").count())
-}
-
-/// An agent whose responders are honest until [`misbehave`] says otherwise.
-fn with_misbehaving_responder<'h>(host: &'h Host, config: &str) -> Result<Agent<'h>> {
-    let mut agent = Agent::prepare(host, config)?;
-    let folder = agent.config_file().parent().context("a folder")?.to_owned();
-    fs::create_dir(folder.join("bin"))?;
-    fs::create_dir(folder.join("conf.d"))?;
-    let liar = folder.join("bin/misbehaving-responder");
-    fs::copy(env!("CARGO_BIN_EXE_misbehaving-responder"), &liar)?;
-    fs::copy(
-        binary("slash32-responder")?,
-        folder.join("bin/slash32-responder"),
-    )?;
-    let text = format!("[agent]\nresponder = {liar:?}\n");
-    fs::write(folder.join("conf.d/responder.toml"), text)?;
-    agent.restart()?;
-    Ok(agent)
-}
-
-/// The next responder of `link` does this.
-fn misbehave(agent: &Agent<'_>, link: &str, what: &str) -> Result<()> {
-    Ok(fs::write(order(agent, link), what)?)
-}
-
-fn order(agent: &Agent<'_>, link: &str) -> PathBuf {
-    agent.socket().with_file_name(format!("misbehave-{link}"))
 }
 
 fn counted(agent: &Agent<'_>, link: &str, fault: &str) -> Result<u64> {

@@ -52,8 +52,14 @@ cases! {
         "claims_total{result=failed}", "route_operations_total{operation=add,result=failed}",
     ];
     a_responder_that_is_killed => ["responder_ends_total{reason=ended}"];
-    a_responder_that_says_nothing => ["responder_ends_total{reason=silent}"];
-    a_responder_that_talks_nonsense => ["responder_ends_total{reason=malformed}"];
+    a_responder_that_lies => [
+        "responder_ends_total{reason=silent}", "responder_ends_total{reason=version}",
+        "responder_ends_total{reason=malformed}",
+        "responder_ends_total{reason=generation}", "responder_ends_total{reason=claim}",
+        "responder_ends_total{reason=confirmed}", "responder_ends_total{reason=age}",
+        "responder_ends_total{reason=lease}", "responder_ends_total{reason=counters}",
+        "responder_ends_total{reason=unasked}", "responder_ends_total{reason=flood}",
+    ];
     a_responder_that_does_not_read => ["responder_ends_total{reason=deaf}"];
     a_responder_that_cannot_be_started => ["responder_starts_total{result=failed}"];
     a_responder_that_is_adopted => ["responder_adoptions_total"];

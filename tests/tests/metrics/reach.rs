@@ -4,9 +4,9 @@ use crate::stage::{BOUND, Stage, with_metrics};
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 use slash32_tests::{
-    Agent, GATEWAY, Host, POOL_NETWORK,
+    Agent, GATEWAY, Host, POOL_NETWORK, RawClient,
     dhcp::{Message, code, message_type},
-    expect, guest_mac, static_network, until, vm_address,
+    expect, guest_mac, misbehaving, static_network, until, vm_address,
 };
 use std::{
     fmt::Write as _,
@@ -14,7 +14,7 @@ use std::{
     io::Write as _,
     net::Ipv4Addr,
     os::unix::{fs::PermissionsExt, net::UnixStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 use tempfile::TempDir;
 
@@ -252,20 +252,38 @@ pub(crate) fn a_responder_that_is_killed(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn a_responder_that_says_nothing(stage: &Stage) -> Result<()> {
-    let (_folder, program) = responder("exec sleep 60")?;
-    let _agent = stage.start(&with_responder(&program))?;
-    let _vm = stage.host.raw_vm(1)?;
-    stage.moves("responder_ends_total{reason=silent}")
-}
-
-pub(crate) fn a_responder_that_talks_nonsense(stage: &Stage) -> Result<()> {
-    // Accepts the agent's connection and says something else than a State.
-    let (_folder, program) =
-        responder("exec /usr/bin/perl -e 'accept(C, STDIN); syswrite(C, \"nonsense\"); sleep 60'")?;
-    let _agent = stage.start(&with_responder(&program))?;
-    let _vm = stage.host.raw_vm(1)?;
-    stage.moves("responder_ends_total{reason=malformed}")
+pub(crate) fn a_responder_that_lies(stage: &Stage) -> Result<()> {
+    const LIES: [&str; 11] = [
+        "silent",
+        "version",
+        "malformed",
+        "generation",
+        "claim",
+        "confirmed",
+        "age",
+        "lease",
+        "counters",
+        "unasked",
+        "flood",
+    ];
+    let links: Vec<String> = LIES.iter().map(|lie| format!("tap-{lie}")).collect();
+    let reserved: Vec<_> = links.iter().map(String::as_str).zip(1..).collect();
+    let config = with_metrics(&static_network(&reserved, ""));
+    let liar = Path::new(env!("CARGO_BIN_EXE_misbehaving-responder"));
+    let agent = misbehaving::agent(liar, &stage.host, &config)?;
+    stage.begin()?;
+    let mut vms = Vec::new();
+    for ((link, lie), number) in links.iter().zip(LIES).zip(1..) {
+        let mut client = RawClient::new(stage.host.tap(link, None)?, guest_mac(number));
+        client.bind()?;
+        agent.wait(link, "bound", BOUND)?;
+        vms.push(client);
+        misbehaving::misbehave(&agent, link, lie)?;
+        let pid = agent.responder(link)?;
+        stage.host.namespace().signal(pid, "KILL")?;
+    }
+    LIES.iter()
+        .try_for_each(|lie| stage.moves(&format!("responder_ends_total{{reason={lie}}}")))
 }
 
 pub(crate) fn a_responder_that_does_not_read(stage: &Stage) -> Result<()> {
