@@ -1,5 +1,5 @@
 //! Everything that a contributor runs: `cargo xtask test`, `cargo xtask demo`, `cargo xtask bench`, `cargo xtask fuzz`,
-//! `cargo xtask golden`.
+//! `cargo xtask golden`, `cargo xtask deb`.
 //!
 //! Two promises hold for all of them. They never touch the machine's own interfaces: whatever is networked happens in
 //! namespaces made for it, which the kernel takes down with the process that made them. And building stays the user's:
@@ -13,6 +13,8 @@ mod bench;
 mod bird;
 mod captures;
 mod cargo;
+mod container;
+mod deb;
 mod demo;
 mod figures;
 mod fuzz;
@@ -56,6 +58,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Records what real clients send and what they are answered, or blesses new answers
     Golden(golden::Arguments),
+    /// The Debian package, checked by lintian
+    Deb(deb::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Golden(arguments) => golden::run(&arguments),
+        Command::Deb(arguments) => deb::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("\nerror: {error:#}");

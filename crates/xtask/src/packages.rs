@@ -71,6 +71,20 @@ pub(crate) const QEMU: &[Package] = &[
     package("zstd", "unpacking the guest's kernel"),
 ];
 
+/// What the Debian package is made and judged with.
+pub(crate) const PACKAGING: &[Package] = &[
+    package("binutils", "strips the packaged programs"),
+    package("dpkg-dev", "the package's dependencies"),
+    package("lintian", "judges the package"),
+];
+
+/// What boots a Debian system with the package in it: in a container, and as a disk for QEMU.
+pub(crate) const CONTAINER: &[Package] = &[
+    package("debootstrap", "makes the container's system"),
+    package("systemd-container", "boots it: systemd-nspawn"),
+    package("e2fsprogs", "makes a disk of it"),
+];
+
 /// What the fuzz targets are built with.
 pub(crate) const FUZZ: &[Package] = &[package("g++", "libFuzzer, which is C++")];
 
@@ -144,6 +158,26 @@ pub(crate) fn dependency(name: &str) -> anyhow::Result<String> {
     }
     update()?;
     ask()?.with_context(|| format!("apt knows no package that {name} depends on"))
+}
+
+/// The archive that apt gets the component main of `release` from, if it has one.
+///
+/// # Errors
+/// When apt cannot be asked.
+pub(crate) fn archive(release: &str) -> anyhow::Result<Option<String>> {
+    let output = Command::new("apt-get")
+        .args([
+            "indextargets",
+            "--format",
+            "$(CODENAME) $(COMPONENT) $(REPO_URI)",
+        ])
+        .arg("Created-By: Packages")
+        .output()
+        .context("cannot run apt-get")?;
+    let wanted = format!("{release} main ");
+    let answer = String::from_utf8_lossy(&output.stdout);
+    let archive = answer.lines().find_map(|line| line.strip_prefix(&wanted));
+    Ok(archive.map(str::to_owned))
 }
 
 /// Fetches the package `name` and unpacks it below `folder`, without installing it.

@@ -5,8 +5,11 @@
 //! What cannot be gone on from (packages, tools, the build of the programs) ends the run.
 
 use crate::privilege::PROGRAMS_VARIABLE;
-use crate::{captures::Captures, cargo, fuzz, guest, loaders, nextest, packages, privilege, step};
-use slash32_tests::BOOT_FILES_VARIABLE;
+use crate::{
+    captures::Captures, cargo, container, deb, fuzz, guest, loaders, nextest, packages, privilege,
+    step,
+};
+use slash32_tests::{BOOT_FILES_VARIABLE, CONTAINER_FILES_VARIABLE};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
@@ -39,10 +42,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             packages::CLIENTS,
             packages::QEMU,
             packages::FIRMWARE,
+            packages::PACKAGING,
+            packages::CONTAINER,
         ]
         .concat(),
     )?;
     cargo::subcommand("nextest", "cargo-nextest")?;
+    deb::prepare()?;
 
     let mut failures = Failures::default();
     if !arguments.no_lint {
@@ -58,6 +64,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let boot_files = guest::prepare(&cargo::cache()?)?;
     loaders::add_to(&boot_files)?;
     let programs = cargo::programs(false)?;
+    let container_files = container::prepare(&cargo::cache()?, &programs)?;
+    if !arguments.no_lint {
+        failures.note(deb::lint(&container_files.join("slash32.deb")))?;
+    }
     step::command(
         "build the tests",
         cargo::cargo().args(["nextest", "run", "--workspace", "--no-run"]),
@@ -80,6 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         captures.ask(&mut run);
     }
     run.env(BOOT_FILES_VARIABLE, &boot_files);
+    run.env(CONTAINER_FILES_VARIABLE, &container_files);
     let runner = privilege::runner();
     if !runner.is_empty() {
         run.env(cargo::runner_variable()?, runner.join(" "));
