@@ -139,10 +139,7 @@ impl<'h> Container<'h> {
                 fs::read_to_string(format!("/proc/{pid}/comm"))
                     .is_ok_and(|name| name.trim() == "systemd")
             };
-            Ok(child
-                .filter(is_systemd)
-                .map(str::parse)
-                .transpose()?)
+            Ok(child.filter(is_systemd).map(str::parse).transpose()?)
         })?;
         crate::until("the container to boot", BOOT, || {
             let state = self.output("systemctl", &["is-system-running", "--wait"])?;
@@ -215,7 +212,9 @@ impl<'h> Container<'h> {
 
     /// A property of a unit, as `systemctl show` prints it.
     pub fn property(&self, unit: &str, name: &str) -> Result<String> {
-        self.sh(&format!("systemctl show --value --property={name} '{unit}'"))
+        self.sh(&format!(
+            "systemctl show --value --property={name} '{unit}'"
+        ))
     }
 
     /// The unit is active.
@@ -270,8 +269,9 @@ impl Container<'_> {
     /// Ended processes leave empty cgroups behind. Those of a process that is being ended are not empty yet.
     fn remove_cgroups(&self) -> Result<()> {
         let folder = format!("/sys/fs/cgroup/{}", self.cgroup);
-        let remove =
-            format!("find {folder} -depth -type d -exec rmdir {{}} + 2>/dev/null; [ ! -e {folder} ]");
+        let remove = format!(
+            "find {folder} -depth -type d -exec rmdir {{}} + 2>/dev/null; [ ! -e {folder} ]"
+        );
         crate::until("its cgroups to be empty", Duration::from_secs(10), || {
             Ok(self.host.namespace().run("sh", &["-c", &remove]).ok())
         })

@@ -1,0 +1,314 @@
+//! The Debian package in a booted Debian: what an operator does with it, from the installation to the purge.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use anyhow::{Context, Result, ensure};
+use slash32_tests::{
+    Capture, Change, Client, Container, ContainerFiles, GATEWAY, Guest, Host, RouteMonitor,
+    Software, dhcp::message_type, static_network, until, vm_address,
+};
+use std::{fs, time::Duration};
+
+/// For what the host does; the machine may be busy with other cases.
+const BOUND: Duration = Duration::from_secs(30);
+/// VM 13 is behind this bridge, and has the address 203.0.113.13.
+const LINK: &str = "virbr13";
+const VM: u16 = 13;
+
+#[test]
+fn an_installed_agent_serves_nothing_before_a_network_is_configured() -> Result<()> {
+    let host = Host::new()?;
+    host.bridge(LINK)?;
+    let container = Container::boot(&host, &ContainerFiles::prepared()?)?;
+    container.install(&ContainerFiles::prepared()?.package()?)?;
+    ensure!(container.is_active("slash32-agent")?, "it is not started");
+    for unit in ["slash32-agent.service", "slash32.target"] {
+        let enabled = container.property(unit, "UnitFileState")?;
+        ensure!(enabled == "enabled", "{unit} is {enabled}");
+    }
+    let status = container.property("slash32-agent", "StatusText")?;
+    ensure!(status.contains("no network configured"), "{status:?}");
+    let rows = container.slash32(&["list"])?;
+    ensure!(rows == serde_json::json!([]), "{rows}");
+    ensure!(
+        host.namespace()
+            .ip_json(&format!("-4 addr show {LINK}"))?
+            .is_empty()
+    );
+    Ok(())
+}
+
+#[test]
+fn a_vm_gets_its_address_and_is_reached_both_ways() -> Result<()> {
+    let host = Host::new()?;
+    let container = configured(&host)?;
+    let vm = Vm::start(&host, &container)?;
+    let route = host.route_to(vm_address(VM))?.context("no host route")?;
+    // The name comes from the package's file in /etc/iproute2/rt_protos.d.
+    let named = container.sh(&format!("ip route show {}", vm_address(VM)))?;
+    ensure!(named.contains("proto slash32"), "{named} {route}");
+    vm.guest.ping(GATEWAY)?;
+    container.sh(&format!("ping -c 1 -W 5 {}", vm_address(VM)))?;
+    let story = container.sh(&format!("journalctl --output=cat LINK={LINK}"))?;
+    ensure!(story.contains(LINK), "the journal knows no LINK={LINK}");
+    let user = container.sh(&format!("ps -o user:32= -p {}", responder(&container)?))?;
+    ensure!(user == "slash32-responder", "the responder runs as {user}");
+    Ok(())
+}
+
+#[test]
+fn restarting_and_stopping_the_agent_leaves_the_responders_serving() -> Result<()> {
+    let host = Host::new()?;
+    let container = configured(&host)?;
+    let vm = Vm::start(&host, &container)?;
+    let (before, agent) = (responder(&container)?, main_pid(&container)?);
+    container.sh("systemctl restart slash32-agent")?;
+    ensure!(
+        main_pid(&container)? != agent,
+        "the agent was not restarted"
+    );
+    container.wait_link(LINK, "bound", BOUND)?;
+    ensure!(
+        responder(&container)? == before,
+        "the responder was not adopted"
+    );
+    container.sh("systemctl stop slash32-agent")?;
+    ensure!(
+        is_running(&container, before),
+        "the responder ended with the agent"
+    );
+    vm.sees_renewals(2)?;
+    ensure!(
+        host.route_to(vm_address(VM))?.is_some(),
+        "the route went with the agent"
+    );
+    container.sh("systemctl start slash32-agent")?;
+    container.wait_link(LINK, "bound", BOUND)?;
+    ensure!(
+        responder(&container)? == before,
+        "the responder was not adopted"
+    );
+    Ok(())
+}
+
+#[test]
+fn stopping_the_target_stops_everything() -> Result<()> {
+    let host = Host::new()?;
+    let container = configured(&host)?;
+    let _vm = Vm::start(&host, &container)?;
+    let before = responder(&container)?;
+    container.sh("systemctl stop slash32.target")?;
+    ensure!(
+        !container.is_active("slash32-agent")?,
+        "the agent is active"
+    );
+    ensure!(!is_running(&container, before), "the responder runs");
+    nothing_runs(&container)?;
+    container.sh("systemctl start slash32.target")?;
+    container.wait_link(LINK, "bound", BOUND)?;
+    Ok(())
+}
+
+#[test]
+fn a_responder_that_is_killed_is_replaced_while_the_route_stays() -> Result<()> {
+    let host = Host::new()?;
+    let container = configured(&host)?;
+    let vm = Vm::start(&host, &container)?;
+    let routes = RouteMonitor::open(host.namespace())?;
+    let before = responder(&container)?;
+    container.sh(&format!("kill -KILL {before}"))?;
+    until("another responder", BOUND, || {
+        let rows = container.slash32(&["list"])?;
+        let pid = rows[0]["responder"]["pid"].as_u64();
+        Ok(pid.filter(|pid| *pid != before && is_running(&container, *pid)))
+    })?;
+    vm.sees_renewals(2)?;
+    routes_stayed(&routes)
+}
+
+#[test]
+fn an_upgrade_adopts_the_responder_of_a_vm_that_renews_all_the_while() -> Result<()> {
+    let host = Host::new()?;
+    let files = ContainerFiles::prepared()?;
+    let container = Container::boot(&host, &files)?;
+    container.install(&files.previous_package()?)?;
+    configure(&container)?;
+    let vm = Vm::start(&host, &container)?;
+    let routes = RouteMonitor::open(host.namespace())?;
+    let (before, agent) = (responder(&container)?, main_pid(&container)?);
+    container.install(&files.package()?)?;
+    ensure!(main_pid(&container)? != agent, "the old agent still runs");
+    container.wait_link(LINK, "bound", BOUND)?;
+    ensure!(
+        responder(&container)? == before,
+        "the responder was not adopted"
+    );
+    vm.sees_renewals(3)?;
+    vm.lost_no_renewal()?;
+    let config = container.sh("cat /etc/slash32/slash32.toml")?;
+    ensure!(
+        config.contains("[[network]]"),
+        "the upgrade changed the config"
+    );
+    routes_stayed(&routes)
+}
+
+#[test]
+fn a_removal_stops_everything_and_keeps_config_and_store_for_the_next_installation() -> Result<()> {
+    let host = Host::new()?;
+    let container = configured(&host)?;
+    let _vm = Vm::start(&host, &container)?;
+    container.sh("dpkg --remove slash32")?;
+    nothing_runs(&container)?;
+    for gone in [
+        "/usr/sbin/slash32-agent",
+        "/usr/lib/systemd/system/slash32-agent.service",
+    ] {
+        ensure!(!container.path(gone).exists(), "{gone} is still there");
+    }
+    for kept in ["/etc/slash32/slash32.toml", "/var/lib/slash32/slash32.redb"] {
+        ensure!(container.path(kept).exists(), "{kept} is gone");
+    }
+    container.install(&ContainerFiles::prepared()?.package()?)?;
+    container.wait_link(LINK, "bound", BOUND)?;
+    Ok(())
+}
+
+#[test]
+fn a_purge_leaves_nothing() -> Result<()> {
+    /// Everything but what dpkg and the journal write about it.
+    const FILES: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /root -o \
+        -path /var/lib/dpkg -o -path /var/log \\) -prune -o -print; ls -d /run/slash32* /run/systemd/system/slash32* \
+        2>/dev/null; getent passwd; getent group; sort /etc/subuid /etc/subgid 2>/dev/null";
+    let host = Host::new()?;
+    let container = Container::boot(&host, &ContainerFiles::prepared()?)?;
+    let before = container.sh(FILES)?;
+    container.install(&ContainerFiles::prepared()?.package()?)?;
+    configure(&container)?;
+    let _vm = Vm::start(&host, &container)?;
+    let installed = container.sh(FILES)?;
+    ensure!(installed.contains("slash32-responder:x:"), "it has no user");
+    container.sh("dpkg --purge slash32")?;
+    nothing_runs(&container)?;
+    let after = container.sh(FILES)?;
+    let left: Vec<&str> = after
+        .lines()
+        .filter(|line| !before.lines().any(|old| old == *line))
+        .collect();
+    ensure!(left.is_empty(), "left behind: {left:#?}");
+    let missing: Vec<&str> = before
+        .lines()
+        .filter(|line| !after.lines().any(|new| new == *line))
+        .collect();
+    ensure!(missing.is_empty(), "taken away: {missing:#?}");
+    Ok(())
+}
+
+/// A booted system with the package in it and a network in force.
+fn configured(host: &Host) -> Result<Container<'_>> {
+    let files = ContainerFiles::prepared()?;
+    let container = Container::boot(host, &files)?;
+    container.install(&files.package()?)?;
+    configure(&container)?;
+    Ok(container)
+}
+
+/// Writes a network into the config that the package brought, and has the agent read it.
+fn configure(container: &Container) -> Result<()> {
+    let times = "lease-time = \"60s\"\nt1 = \"1s\"\nt2 = \"50s\"";
+    let text = static_network(&[(LINK, VM)], times);
+    fs::write(container.path("/etc/slash32/slash32.toml"), text)?;
+    container
+        .sh("slash32 check && systemctl reload slash32-agent")
+        .map(drop)
+}
+
+/// A VM with dhclient in it, which renews every second.
+struct Vm {
+    // Before the guest, which ends when all that runs in it has.
+    _client: Client,
+    guest: Guest,
+    capture: Capture,
+}
+
+impl Vm {
+    fn start(host: &Host, container: &Container) -> Result<Self> {
+        host.bridge(LINK)?;
+        let guest = host.guest(LINK, VM)?;
+        let capture = Capture::open(host.namespace(), &format!("vnet{VM}"))?;
+        container.wait_link(LINK, "ready", BOUND)?;
+        let client = guest.start(Software::Dhclient)?;
+        container.wait_link(LINK, "bound", BOUND)?;
+        let vm = Self {
+            guest,
+            capture,
+            _client: client,
+        };
+        vm.sees_renewals(1)?;
+        Ok(vm)
+    }
+
+    /// Waits for so many more renewals that were acknowledged.
+    fn sees_renewals(&self, count: usize) -> Result<()> {
+        let seen = self.exchanges()?.len();
+        // REQUEST and ACK; the first may be one that began before.
+        let wanted = seen + 2 * count + 1;
+        until(&format!("{count} renewals"), BOUND, || {
+            Ok((self.exchanges()?.len() >= wanted).then_some(()))
+        })?;
+        self.lost_no_renewal()
+    }
+
+    /// Every renewal was acknowledged before the next, and none was refused.
+    fn lost_no_renewal(&self) -> Result<()> {
+        let exchanges = self.exchanges()?;
+        let answers = exchanges.iter().skip(1).step_by(2);
+        let requests = exchanges.iter().step_by(2);
+        let in_turn = requests.clone().all(|kind| *kind == message_type::REQUEST)
+            && answers.clone().all(|kind| *kind == message_type::ACK);
+        ensure!(in_turn, "not a REQUEST and an ACK in turn: {exchanges:?}");
+        Ok(())
+    }
+
+    /// The types of the messages since the VM asked for an address, without DISCOVER and OFFER.
+    fn exchanges(&self) -> Result<Vec<u8>> {
+        let messages = self.capture.messages()?.into_iter();
+        Ok(messages
+            .map(|(_, message)| message.message_type())
+            .filter(|kind| ![message_type::DISCOVER, message_type::OFFER].contains(kind))
+            .collect())
+    }
+}
+
+/// The pid of the responder of [`LINK`], as the system counts.
+fn responder(container: &Container) -> Result<u64> {
+    let rows = container.slash32(&["list"])?;
+    let pid = rows[0]["responder"]["pid"].as_u64();
+    pid.with_context(|| format!("no responder in {rows}"))
+}
+
+fn main_pid(container: &Container) -> Result<u64> {
+    Ok(container.property("slash32-agent", "MainPID")?.parse()?)
+}
+
+fn is_running(container: &Container, pid: u64) -> bool {
+    container.path(format!("/proc/{pid}/stat")).exists()
+}
+
+/// No program of the package runs.
+fn nothing_runs(container: &Container) -> Result<()> {
+    let running = container.output("pgrep", &["--list-full", "slash32"])?;
+    let running = String::from_utf8_lossy(&running.stdout).into_owned();
+    ensure!(running.is_empty(), "still running: {running}");
+    Ok(())
+}
+
+/// The host route to the VM was not taken away for a moment.
+fn routes_stayed(routes: &RouteMonitor) -> Result<()> {
+    let changes = routes.changes();
+    let gone = |change: &&slash32_tests::RouteChange| {
+        change.change == Change::Deleted && change.to == vm_address(VM)
+    };
+    let gone = changes.iter().find(gone);
+    ensure!(gone.is_none(), "the route blinked: {changes:#?}");
+    Ok(())
+}
