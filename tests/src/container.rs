@@ -1,5 +1,9 @@
 use crate::{Host, Process, namespace::require};
 use anyhow::{Context, Result, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use std::{
     ffi::OsStr,
     fs,
@@ -252,7 +256,12 @@ impl Drop for Container<'_> {
                 journal.unwrap_or_default()
             );
         }
-        // systemd-nspawn is the namespace's child, and systemd is systemd-nspawn's: the kernel ends it and all below it.
+        // The first process of a pid namespace takes all the others with it. It outlives systemd-nspawn, so it goes first.
+        if let Ok(pid) = i32::try_from(self.init)
+            && pid > 1
+        {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
         drop(self.process.take());
         let ended = crate::until("the container to end", Duration::from_secs(10), || {
             let system = Path::new("/proc").join(self.init.to_string());

@@ -27,6 +27,7 @@ mod client;
 mod config;
 mod console;
 mod container;
+pub mod debian;
 pub mod dhcp;
 mod file_server;
 mod host;

@@ -25,6 +25,17 @@ pub enum Boot {
         /// Its command line.
         command_line: String,
     },
+    /// A kernel as above, and a virtio disk.
+    Disk {
+        /// A bzImage, or an ELF file with the PVH entry.
+        kernel: PathBuf,
+        /// What mounts the disk.
+        initrd: PathBuf,
+        /// Its command line.
+        command_line: String,
+        /// The disk: an image without a partition table.
+        disk: PathBuf,
+    },
     /// SeaBIOS, which runs the boot ROM of the network card: iPXE of Debian's package ipxe-qemu.
     Bios,
     /// OVMF, which tries PXE over IPv4 first.
@@ -33,7 +44,7 @@ pub enum Boot {
     UefiHttp,
 }
 
-/// A machine under QEMU (TCG, so no KVM is needed) with one virtio network card and no disk. Dropping it is pulling its
+/// A machine under QEMU (TCG, so no KVM is needed) with one virtio network card and, but for [`Boot::Disk`], no disk. Dropping it is pulling its
 /// plug.
 ///
 /// What its console said goes to stderr then (test runners show that for failed cases only), unless it was
@@ -92,6 +103,23 @@ impl Qemu {
                     .arg("-initrd")
                     .arg(initrd)
                     .args(["-append", command_line]);
+            }
+            Boot::Disk {
+                kernel,
+                initrd,
+                command_line,
+                disk,
+            } => {
+                card.push_str(",romfile=");
+                qemu.args(["-m", "768", "-smp", "2", "-kernel"])
+                    .arg(kernel)
+                    .arg("-initrd")
+                    .arg(initrd)
+                    .args(["-append", command_line, "-drive"])
+                    .arg(format!(
+                        "if=virtio,format=raw,cache=unsafe,file={}",
+                        disk.display()
+                    ));
             }
             Boot::Bios => {
                 qemu.args(["-m", "128", "-machine", "graphics=off", "-boot", "n"]);

@@ -1,4 +1,5 @@
-//! The Linux guest of `demo --qemu` and of the end-to-end cases: a stock Debian cloud kernel, its virtio modules and a static busybox.
+//! The Linux guest of `demo --qemu` and of the end-to-end cases: a stock Debian cloud kernel, its virtio modules and a static
+//! busybox; and the same kernel for a machine that has a whole Debian on its disk.
 //!
 //! Both are Debian packages that are fetched and unpacked, not installed: a kernel would become the machine's next one, and
 //! busybox-static conflicts with busybox. The kernel is unpacked to its `vmlinux`, which QEMU boots by the PVH entry: under
@@ -7,7 +8,7 @@
 use crate::initramfs::Initramfs;
 use crate::{packages, step};
 use anyhow::{Context, bail, ensure};
-use slash32_tests::linux::{INIT, UDHCPC_SCRIPT};
+use slash32_tests::{debian, linux};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -29,10 +30,35 @@ const MODULES: [&str; 8] = [
     "virtio_net",
 ];
 
+/// The modules of a machine with a disk beside them, which has VM links of its own, in the same order.
+const DISK_MODULES: [&str; 6] = ["virtio_blk", "llc", "stp", "bridge", "veth", "tun"];
+
 /// The commands of busybox that the guest's scripts use, and those that a case types.
 const APPLETS: &[&str] = &[
-    "sh", "mount", "insmod", "ip", "udhcpc", "ping", "cat", "echo", "sleep", "hostname", "stty",
-    "kill", "reboot", "uname", "wget", "tftp", "md5sum", "yes", "head", "cut", "grep", "test", "[",
+    "sh",
+    "mount",
+    "insmod",
+    "ip",
+    "udhcpc",
+    "ping",
+    "cat",
+    "echo",
+    "sleep",
+    "hostname",
+    "stty",
+    "kill",
+    "reboot",
+    "switch_root",
+    "uname",
+    "wget",
+    "tftp",
+    "md5sum",
+    "yes",
+    "head",
+    "cut",
+    "grep",
+    "test",
+    "[",
 ];
 
 /// Fetches and unpacks what is not in `cache` yet, writes the initial RAM file system where it is not up to date, and tells
@@ -42,17 +68,31 @@ const APPLETS: &[&str] = &[
 /// When a package cannot be fetched, or is not as expected.
 pub(crate) fn prepare(cache: &Path) -> anyhow::Result<PathBuf> {
     let folder = cache.join("guest");
-    if !folder.exists() {
+    // What an earlier version has fetched may lack a module; boot loaders that are in the folder are fetched again, too.
+    let fetched = fs::read_to_string(folder.join("modules")).unwrap_or_default();
+    if fetched != modules().collect::<Vec<_>>().join("\n") {
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
         step::step("fetch a kernel and busybox for the guest", || {
             fetch(cache, &folder)
         })?;
     }
-    let (file, archive) = (folder.join("initramfs"), initramfs(&folder)?);
-    // The demo comes here twice, as the user and as root; root leaves no file of its own in the user's target folder.
-    if fs::read(&file).ok().as_ref() != Some(&archive) {
-        fs::write(&file, archive)?;
+    for (name, init, modules) in [
+        ("initramfs", linux::INIT, MODULES.to_vec()),
+        ("disk-initramfs", debian::INIT, modules().collect()),
+    ] {
+        let (file, archive) = (folder.join(name), initramfs(&folder, init, &modules)?);
+        // The demo comes here twice, as the user and as root; root leaves no file of its own in the user's target folder.
+        if fs::read(&file).ok().as_ref() != Some(&archive) {
+            fs::write(&file, archive)?;
+        }
     }
     Ok(folder)
+}
+
+fn modules() -> impl Iterator<Item = &'static str> {
+    MODULES.into_iter().chain(DISK_MODULES)
 }
 
 /// Fills `folder` with `vmlinux`, `busybox`, the modules and their order: all of it or nothing.
@@ -70,19 +110,23 @@ fn fetch(cache: &Path, folder: &Path) -> anyhow::Result<()> {
     let program = find(&busybox, |name| name == "busybox");
     let program = program.context("busybox-static has no busybox")?;
     fs::copy(program, done.join("busybox"))?;
-    for name in MODULES {
+    for name in modules() {
         if let Some(contents) = module(&kernel, name)? {
             fs::write(done.join(name).with_extension("ko"), contents)?;
         }
     }
+    fs::write(
+        done.join("modules"),
+        modules().collect::<Vec<_>>().join("\n"),
+    )?;
     fs::rename(&done, folder)?;
     Ok(())
 }
 
 /// The file system: busybox under each of its names, the modules with their order, and the two scripts.
-fn initramfs(folder: &Path) -> anyhow::Result<Vec<u8>> {
+fn initramfs(folder: &Path, init: &str, modules: &[&str]) -> anyhow::Result<Vec<u8>> {
     let mut archive = Initramfs::default();
-    for name in ["bin", "dev", "etc", "modules", "proc", "run", "sys"] {
+    for name in ["bin", "dev", "disk", "etc", "modules", "proc", "run", "sys"] {
         archive.folder(name);
     }
     archive.file("bin/busybox", &fs::read(folder.join("busybox"))?);
@@ -90,16 +134,17 @@ fn initramfs(folder: &Path) -> anyhow::Result<Vec<u8>> {
         archive.link(&format!("bin/{applet}"), "busybox");
     }
     let module = |name: &str| folder.join(name).with_extension("ko");
-    let modules: Vec<&str> = MODULES
-        .into_iter()
+    let modules: Vec<&str> = modules
+        .iter()
+        .copied()
         .filter(|name| module(name).exists())
         .collect();
     archive.file("modules/order", modules.join("\n").as_bytes());
     for name in modules {
         archive.file(&format!("modules/{name}.ko"), &fs::read(module(name))?);
     }
-    archive.file("etc/udhcpc.script", UDHCPC_SCRIPT.as_bytes());
-    archive.file("init", INIT.as_bytes());
+    archive.file("etc/udhcpc.script", linux::UDHCPC_SCRIPT.as_bytes());
+    archive.file("init", init.as_bytes());
     Ok(archive.finish())
 }
 
