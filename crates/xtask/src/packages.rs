@@ -76,6 +76,7 @@ pub(crate) const PACKAGING: &[Package] = &[
     package("binutils", "strips the packaged programs"),
     package("dpkg-dev", "the package's dependencies"),
     package("lintian", "judges the package"),
+    package("man-db", "judges the man pages"),
 ];
 
 /// What boots a Debian system with the package in it: in a container, and as a disk for QEMU.
