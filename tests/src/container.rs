@@ -131,12 +131,10 @@ impl<'h> Container<'h> {
     }
 
     fn wait_booted(&mut self) -> Result<()> {
-        let (nspawn, mut process) = match &mut self.process {
-            Some(process) => (process.pid(), process),
-            None => bail!("it has ended"),
-        };
+        let process = self.process.as_mut().context("it has ended")?;
+        let nspawn = process.pid();
         self.init = crate::until("systemd-nspawn to start systemd", BOOT, || {
-            ensure!(Process::is_running(&mut process), "systemd-nspawn ended");
+            ensure!(process.is_running(), "systemd-nspawn ended");
             let children = fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children"))?;
             let child = children.split_whitespace().next();
             let is_systemd = |pid: &&str| {
@@ -159,11 +157,11 @@ impl<'h> Container<'h> {
     /// Runs a program in it to its end.
     pub fn output(&self, program: &str, arguments: &[&str]) -> Result<Output> {
         let mut command = self.enter(program);
-        Ok(command
+        command
             .args(arguments)
             .stdin(Stdio::null())
             .output()
-            .context("cannot start nsenter")?)
+            .context("cannot start nsenter")
     }
 
     /// Runs a program in it that must succeed. Returns what it printed.

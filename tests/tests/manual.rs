@@ -41,7 +41,7 @@ fn the_page_of_the_config_has_every_key_and_no_other() {
         .flat_map(marked)
         .filter(|word| word.len() > 1)
         .collect();
-    // The example shows one key of `match` at a time, and one selector of a reservation.
+    // The example shows some keys of `match`, one selector of a reservation, and no network with `allocation = "mac"`.
     let facts = [
         "link",
         "vm",

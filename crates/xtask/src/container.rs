@@ -5,9 +5,11 @@
 
 use crate::deb::{self, Profile};
 use crate::{packages, privilege, step};
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// What is in the system beside what debootstrap's smallest variant has: a service manager and its bus, device events,
 /// what looks at links and processes, and a DHCP client for a guest inside.
@@ -43,13 +45,45 @@ pub(crate) fn prepare(cache: &Path, programs: &Path) -> anyhow::Result<PathBuf> 
         debootstrap(&root)?;
         fs::write(made_of, wanted)?;
     }
-    for (version, name) in [
-        (PREVIOUS, "slash32-previous.deb"),
-        (&deb::version(None), "slash32.deb"),
-    ] {
-        deb::build(programs, version, &folder.join(name), Profile::Dev)?;
+    let (package, previous) = (
+        folder.join("slash32.deb"),
+        folder.join("slash32-previous.deb"),
+    );
+    if !deb::is_fresh(&previous, programs)? {
+        deb::build(programs, &deb::version(None), &package, Profile::Dev)?;
+        step::step("pack it as an older version, too", || {
+            repack(&package, PREVIOUS, &previous)
+        })?;
     }
     Ok(folder)
+}
+
+/// Makes `to` of `package`: the same contents under another version.
+fn repack(package: &Path, version: &str, to: &Path) -> anyhow::Result<()> {
+    let work = tempfile::tempdir().context("cannot make a folder to unpack in")?;
+    let contents = work.path().join("contents");
+    let dpkg_deb = |arguments: &[&OsStr]| -> anyhow::Result<()> {
+        let output = Command::new("dpkg-deb").args(arguments).output()?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "dpkg-deb: {}", complaint.trim());
+        Ok(())
+    };
+    dpkg_deb(&[
+        "--raw-extract".as_ref(),
+        package.as_ref(),
+        contents.as_ref(),
+    ])?;
+    let control = contents.join("DEBIAN/control");
+    let text = fs::read_to_string(&control)?;
+    let lines = text
+        .lines()
+        .map(|line| match line.starts_with("Version: ") {
+            true => format!("Version: {version}\n"),
+            false => format!("{line}\n"),
+        });
+    fs::write(&control, lines.collect::<String>())?;
+    let build = ["--root-owner-group", "-Zgzip", "-z1", "--build"].map(OsStr::new);
+    dpkg_deb(&[&build[..], &[contents.as_ref(), to.as_ref()]].concat())
 }
 
 /// Runs as root: `$1` is the place, `$2` the contents, `$3` the release, `$4` the archive. At its place the system is whole,
@@ -96,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_previous_package_is_older_than_the_next() {
-        let status = std::process::Command::new("dpkg")
+        let status = Command::new("dpkg")
             .args(["--compare-versions", PREVIOUS, "lt", &deb::version(None)])
             .status();
         assert!(status.unwrap().success());

@@ -9,6 +9,10 @@ use anyhow::{Context, ensure};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+/// The programs in the package.
+const PROGRAMS: [&str; 3] = ["slash32-agent", "slash32-responder", "slash32"];
 
 /// Arguments of `cargo xtask deb`.
 #[derive(clap::Args)]
@@ -89,6 +93,45 @@ pub(crate) fn build(
     step::command(&format!("pack slash32 {version}"), &mut deb)
 }
 
+/// Whether `package` is younger than everything that a package with the programs in `programs` is made of.
+///
+/// # Errors
+/// When a part of it cannot be looked at.
+pub(crate) fn is_fresh(package: &Path, programs: &Path) -> anyhow::Result<bool> {
+    let Ok(made) = fs::metadata(package).and_then(|package| package.modified()) else {
+        return Ok(false);
+    };
+    let sources = [
+        "systemd",
+        "packaging",
+        "examples",
+        "CHANGELOG.md",
+        "crates/xtask/Cargo.toml",
+    ];
+    let sources = sources.map(|name| cargo::workspace().join(name));
+    for part in sources
+        .into_iter()
+        .chain(PROGRAMS.map(|name| programs.join(name)))
+    {
+        if changed(&part)? >= made {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// When a file, or the youngest file or folder below a folder, was last changed.
+fn changed(path: &Path) -> anyhow::Result<SystemTime> {
+    let of = |path: &Path| -> std::io::Result<SystemTime> { fs::metadata(path)?.modified() };
+    let mut last = of(path).with_context(|| format!("cannot look at {}", path.display()))?;
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            last = last.max(changed(&entry?.path())?);
+        }
+    }
+    Ok(last)
+}
+
 /// Fills `products` anew.
 fn stage(programs: &Path, version: &str, products: &Path) -> anyhow::Result<()> {
     if products.exists() {
@@ -98,7 +141,7 @@ fn stage(programs: &Path, version: &str, products: &Path) -> anyhow::Result<()> 
     for folder in [&man, &completions] {
         fs::create_dir_all(folder)?;
     }
-    for program in ["slash32-agent", "slash32-responder", "slash32"] {
+    for program in PROGRAMS {
         let mut strip = Command::new("strip");
         strip
             .arg("--strip-unneeded")
