@@ -164,6 +164,7 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
         requests,
     };
     published.tell_store(parts.blind.as_deref());
+    published.tell_networks(parts.config.networks.len());
     tokio::spawn(notify::show_status(Arc::clone(&published)));
     let api = tokio::spawn(slash32_control::serve(listener, published));
     let reconciler = tokio::select! {

@@ -97,6 +97,7 @@ fn status(published: &Published) -> String {
         .map(|(state, count)| format!("{count} {}", state.name()))
         .collect();
     let links = match rows.len() {
+        0 if published.networks() == 0 => "no network configured".to_owned(),
         0 => "no link".to_owned(),
         1 => format!("1 link: {}", counts.join(", ")),
         all => format!("{all} links: {}", counts.join(", ")),

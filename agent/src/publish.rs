@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use slash32_control::{Event, EventKind, LinkDetail, LinkRow, State};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -26,6 +27,8 @@ pub(crate) struct Published {
     links: Mutex<BTreeMap<u32, Shown>>,
     /// What is wrong with the store.
     store: Mutex<Option<String>>,
+    /// How many networks the config in force has.
+    networks: AtomicUsize,
     changes: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
     requests: mpsc::Sender<Request>,
@@ -36,6 +39,7 @@ impl Published {
         Self {
             links: Mutex::new(BTreeMap::new()),
             store: Mutex::new(None),
+            networks: AtomicUsize::new(0),
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENTS),
             requests,
@@ -73,6 +77,17 @@ impl Published {
     pub(crate) fn store_trouble(&self) -> Option<String> {
         let trouble = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.clone()
+    }
+
+    /// The config that is in force from now on has so many networks.
+    pub(crate) fn tell_networks(&self, count: usize) {
+        self.networks.store(count, Ordering::Relaxed);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// How many networks the config in force has.
+    pub(crate) fn networks(&self) -> usize {
+        self.networks.load(Ordering::Relaxed)
     }
 
     /// Tells whoever listens, and the log.

@@ -204,12 +204,21 @@ impl<'h> Container<'h> {
 
     /// The row of `slash32 list` about `link`, when `state` is its state, waited for at most for `bound`.
     pub fn wait_link(&self, link: &str, state: &str, bound: Duration) -> Result<serde_json::Value> {
+        let mut last = String::new();
         crate::until(&format!("{link} to be {state}"), bound, || {
-            let rows = self.slash32(&["list"])?;
-            let mut rows = rows.as_array().cloned().unwrap_or_default().into_iter();
+            // An agent that has just been started does not answer yet.
+            let rows = match self.slash32(&["list"]) {
+                Ok(rows) => rows.as_array().cloned().unwrap_or_default(),
+                Err(error) => {
+                    last = error.to_string();
+                    return Ok(None);
+                }
+            };
+            last = format!("{rows:?}");
+            let mut rows = rows.into_iter();
             Ok(rows.find(|row| row["link"] == link && row["state"] == state))
         })
-        .with_context(|| self.sh("slash32 list").unwrap_or_default())
+        .with_context(|| format!("the last answer: {last}"))
     }
 
     /// A property of a unit, as `systemctl show` prints it.

@@ -6,13 +6,15 @@ use slash32_tests::{
     Capture, Change, Client, Container, ContainerFiles, GATEWAY, Guest, Host, RouteMonitor,
     Software, dhcp::message_type, static_network, until, vm_address,
 };
-use std::{fs, time::Duration};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 /// For what the host does; the machine may be busy with other cases.
 const BOUND: Duration = Duration::from_secs(30);
 /// VM 13 is behind this bridge, and has the address 203.0.113.13.
 const LINK: &str = "virbr13";
 const VM: u16 = 13;
+/// Of a lease that is renewed every second.
+const TIMES: &str = "lease-time = \"60s\"\nt1 = \"1s\"\nt2 = \"50s\"";
 
 #[test]
 fn an_installed_agent_serves_nothing_before_a_network_is_configured() -> Result<()> {
@@ -48,10 +50,22 @@ fn a_vm_gets_its_address_and_is_reached_both_ways() -> Result<()> {
     ensure!(named.contains("proto slash32"), "{named} {route}");
     vm.guest.ping(GATEWAY)?;
     container.sh(&format!("ping -c 1 -W 5 {}", vm_address(VM)))?;
-    let story = container.sh(&format!("journalctl --output=cat LINK={LINK}"))?;
-    ensure!(story.contains(LINK), "the journal knows no LINK={LINK}");
     let user = container.sh(&format!("ps -o user:32= -p {}", responder(&container)?))?;
     ensure!(user == "slash32-responder", "the responder runs as {user}");
+    Ok(())
+}
+
+#[test]
+fn the_journal_tells_the_story_of_one_link() -> Result<()> {
+    let host = Host::new()?;
+    let container = configured(&host)?;
+    let _vm = Vm::start(&host, &container)?;
+    host.bridge("virbr14")?;
+    container.wait_link("virbr14", "idle", BOUND)?;
+    let story = container.sh(&format!("journalctl --output=cat LINK={LINK}"))?;
+    let address = vm_address(VM).to_string();
+    ensure!(story.contains(&address), "no {address} in: {story}");
+    ensure!(!story.contains("virbr14"), "another link is in: {story}");
     Ok(())
 }
 
@@ -121,7 +135,7 @@ fn a_responder_that_is_killed_is_replaced_while_the_route_stays() -> Result<()> 
         let pid = rows[0]["responder"]["pid"].as_u64();
         Ok(pid.filter(|pid| *pid != before && is_running(&container, *pid)))
     })?;
-    vm.sees_renewals(2)?;
+    vm.sees_acknowledged_renewals(2)?;
     routes_stayed(&routes)
 }
 
@@ -190,16 +204,86 @@ fn a_purge_leaves_nothing() -> Result<()> {
     container.sh("dpkg --purge slash32")?;
     nothing_runs(&container)?;
     let after = container.sh(FILES)?;
-    let left: Vec<&str> = after
-        .lines()
-        .filter(|line| !before.lines().any(|old| old == *line))
-        .collect();
+    let (before, after): (BTreeSet<&str>, BTreeSet<&str>) =
+        (before.lines().collect(), after.lines().collect());
+    let left: Vec<_> = after.difference(&before).collect();
     ensure!(left.is_empty(), "left behind: {left:#?}");
-    let missing: Vec<&str> = before
-        .lines()
-        .filter(|line| !after.lines().any(|new| new == *line))
-        .collect();
+    let missing: Vec<_> = before.difference(&after).collect();
     ensure!(missing.is_empty(), "taken away: {missing:#?}");
+    Ok(())
+}
+
+/// Names that systemd escapes, or that look like parts of a unit's name, as an operator types them.
+#[test]
+fn the_template_serves_a_link_without_an_agent_whatever_its_name() -> Result<()> {
+    let host = Host::new()?;
+    let container = Container::boot(&host, &ContainerFiles::prepared()?)?;
+    container.install(&ContainerFiles::prepared()?.package()?)?;
+    container.sh("systemctl stop slash32-agent && mkdir -p /etc/slash32/links")?;
+    for (number, link) in (1..).zip(["virbr13", "br-lan", "br.100", "br@x", "br-lan.100@x"]) {
+        let (unit, address) = (format!("slash32-responder@{link}"), vm_address(number));
+        fs::write(
+            container.path(format!("/etc/slash32/links/{link}.toml")),
+            format!("address = \"{address}\"\n"),
+        )?;
+        host.bridge(link)?;
+        let guest = host.guest(link, number)?;
+        container.sh(&format!("systemctl start {unit}"))?;
+        let route = host.route_to(address)?.context("no host route")?;
+        ensure!(route["dev"] == link, "{route}");
+        let _client = guest.start(Software::Dhclient)?;
+        guest.wait_configured(address, GATEWAY, BOUND)?;
+        guest.ping(GATEWAY)?;
+        container.sh(&format!("ping -c 1 -W 5 {address}"))?;
+        let pid = container.property(&unit, "MainPID")?;
+        let user = container.sh(&format!("ps -o uid= -p {pid}"))?;
+        ensure!(user.trim() != "0", "the responder of {link} runs as root");
+        container.sh(&format!("systemctl stop {unit}"))?;
+        ensure!(host.route_to(address)?.is_none(), "{link}: the route stays");
+        let addresses = host.namespace().ip_json(&format!("-4 addr show {link}"))?;
+        ensure!(addresses.is_empty(), "{link}: the gateway's address stays");
+    }
+    nothing_runs(&container)
+}
+
+#[test]
+fn a_responder_of_the_template_that_is_killed_is_replaced_while_the_route_stays() -> Result<()> {
+    let host = Host::new()?;
+    let container = Container::boot(&host, &ContainerFiles::prepared()?)?;
+    container.install(&ContainerFiles::prepared()?.package()?)?;
+    let file = format!("address = \"{}\"\n[options]\n{TIMES}\n", vm_address(VM));
+    container.sh("mkdir -p /etc/slash32/links")?;
+    fs::write(
+        container.path(format!("/etc/slash32/links/{LINK}.toml")),
+        file,
+    )?;
+    host.bridge(LINK)?;
+    let guest = host.guest(LINK, VM)?;
+    let capture = Capture::open(host.namespace(), &format!("vnet{VM}"))?;
+    let unit = format!("slash32-responder@{LINK}");
+    container.sh(&format!("systemctl start {unit}"))?;
+    let vm = Vm {
+        _client: guest.start(Software::Dhclient)?,
+        guest,
+        capture,
+    };
+    vm.sees_renewals(1)?;
+    let routes = RouteMonitor::open(host.namespace())?;
+    let before = container.property(&unit, "MainPID")?;
+    container.sh(&format!("kill -KILL {before}"))?;
+    until("another responder", BOUND, || {
+        let active = container.is_active(&unit)?;
+        let pid = container.property(&unit, "MainPID")?;
+        Ok((active && pid != before && pid != "0").then_some(()))
+    })?;
+    vm.sees_acknowledged_renewals(2)?;
+    // An agent that comes and goes leaves it alone.
+    container.sh("systemctl restart slash32-agent && systemctl stop slash32-agent")?;
+    vm.sees_acknowledged_renewals(2)?;
+    routes_stayed(&routes)?;
+    container.sh("systemctl stop slash32.target")?;
+    nothing_runs(&container)?;
+    ensure!(host.route_to(vm_address(VM))?.is_none(), "the route stays");
     Ok(())
 }
 
@@ -214,8 +298,7 @@ fn configured(host: &Host) -> Result<Container<'_>> {
 
 /// Writes a network into the config that the package brought, and has the agent read it.
 fn configure(container: &Container) -> Result<()> {
-    let times = "lease-time = \"60s\"\nt1 = \"1s\"\nt2 = \"50s\"";
-    let text = static_network(&[(LINK, VM)], times);
+    let text = static_network(&[(LINK, VM)], TIMES);
     fs::write(container.path("/etc/slash32/slash32.toml"), text)?;
     container
         .sh("slash32 check && systemctl reload slash32-agent")
@@ -256,6 +339,21 @@ impl Vm {
             Ok((self.exchanges()?.len() >= wanted).then_some(()))
         })?;
         self.lost_no_renewal()
+    }
+
+    /// Waits for so many more renewals that were acknowledged, even if one was not at first.
+    fn sees_acknowledged_renewals(&self, count: usize) -> Result<()> {
+        let acknowledged = || -> Result<usize> {
+            let all = self.exchanges()?;
+            Ok(all
+                .iter()
+                .filter(|kind| **kind == message_type::ACK)
+                .count())
+        };
+        let wanted = acknowledged()? + count;
+        until(&format!("{count} renewals"), BOUND, || {
+            Ok((acknowledged()? >= wanted).then_some(()))
+        })
     }
 
     /// Every renewal was acknowledged before the next, and none was refused.

@@ -6,7 +6,7 @@ use slash32_tests::{Host, debian};
 use std::time::Duration;
 
 /// It takes half a minute on two idle cores.
-const BOUND: Duration = Duration::from_secs(150);
+const BOUND: Duration = Duration::from_secs(220);
 
 /// VM 13 is behind virbr13 and served by the agent; VM 14 is behind br-lan.14 and served by the template.
 const SCRIPT: &str = include_str!("package_qemu/script");
@@ -29,10 +29,11 @@ fn on_a_host_with_udev_and_cgroup_controllers_units_follow_devices_and_limits_ho
     found.is("memory.max", "33554432")?;
     found.is("pids.max", "2")?;
     found.has("fork in the unit", "annot fork")?;
-    found.has("packet from the unit", "not permitted")?;
-    found.is("too much memory in the unit", "killed")?;
+    found.is("packet from the unit", "1")?;
+    found.is("packet from elsewhere", "0")?;
+    // 128 and SIGKILL.
+    found.is("too much memory in the unit", "137")?;
+    found.is("so much memory elsewhere", "0")?;
     found.is("unit after that", "active")?;
-    found.is("removed", "0")?;
-    found.is("running after the removal", "")?;
     found.is("end", "0")
 }

@@ -49,6 +49,7 @@ impl Reconciler {
         }
         changed.extend(self.other_bindings(&config, &mut allocations));
         self.config = config;
+        self.published.tell_networks(self.config.networks.len());
         self.allocations.reload(&self.config);
         self.dirty
             .extend(self.table.iter().map(|link| link.ifindex));
