@@ -23,7 +23,8 @@ const BOOT: Duration = Duration::from_secs(90);
 /// What becomes systemd-nspawn: `$1` is the system, `$2` a name that no other container has.
 ///
 /// The system is never written to: what changes goes to a tmpfs that ends with the namespace. systemd needs a cgroup of its
-/// own; it gets one of the unified hierarchy, whose controllers are the machine's and stay off.
+/// own; it gets one of the unified hierarchy, whose controllers are the machine's and stay off. What systemd-nspawn would deny
+/// and a machine allows: bpf, for `IPAddressDeny=`, and landlock.
 const BOOT_SCRIPT: &str = r#"
 set -e
 mkdir -p /run/system/upper /run/system/work /run/system/root
@@ -32,8 +33,8 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir "/sys/fs/cgroup/$2"
 echo $$ >"/sys/fs/cgroup/$2/cgroup.procs"
 exec systemd-nspawn --quiet --directory=/run/system/root --boot --machine=hypervisor --register=no --keep-unit \
-    --network-namespace-path=/proc/self/ns/net --capability=all --system-call-filter=bpf --bind=/dev/net/tun \
-    --console=pipe
+    --network-namespace-path=/proc/self/ns/net --capability=all --bind=/dev/net/tun \
+    --system-call-filter="bpf landlock_create_ruleset landlock_add_rule landlock_restrict_self" --console=pipe
 "#;
 
 /// The Debian system that containers and QEMU guests boot, and the packages for it.

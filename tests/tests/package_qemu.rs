@@ -35,5 +35,7 @@ fn on_a_host_with_udev_and_cgroup_controllers_units_follow_devices_and_limits_ho
     found.is("too much memory in the unit", "137")?;
     found.is("so much memory elsewhere", "0")?;
     found.is("unit after that", "active")?;
+    found.is("unit without its device", "inactive")?;
+    found.is("unit with its device again", "active")?;
     found.is("end", "0")
 }
