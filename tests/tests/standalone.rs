@@ -539,6 +539,31 @@ fn an_agent_that_comes_later_leaves_a_link_that_it_claims_until_its_unit_stops()
 }
 
 #[test]
+fn what_a_unit_has_left_that_stopped_after_a_crash_is_taken_off_by_a_running_agent() -> Result<()> {
+    let host = Host::new()?;
+    host.bridge("br-lan")?;
+    let agent = Agent::start(&host, &static_network(&[("virbr1", 1)], ""))?;
+    write_link_file(&agent, "br-lan", &address(HOME))?;
+    let mut unit = Unit::start(&host, &agent, "br-lan", "br/lan")?;
+    unit.prepare()?;
+    let mut responder = unit.responder.take().context("no responder")?;
+    responder.signal(Signal::SIGKILL)?;
+    responder.wait(BOUND)?;
+    unit.withdraw("signal")?;
+    agent.json(&["reload"])?;
+    ensure!(host.route_to(HOME)?.is_some(), "the next responder's route");
+    // systemctl stop, before the restart: the socket goes, and nothing is run.
+    fs::remove_file(&unit.socket)?;
+    agent.json(&["reload"])?;
+    until("the route to go", BOUND, || {
+        Ok(host.route_to(HOME)?.is_none().then_some(()))
+    })?;
+    until("the gateway's address to go", BOUND, || {
+        Ok(addresses(&host, "br-lan")?.is_empty().then_some(()))
+    })
+}
+
+#[test]
 fn a_responder_that_an_agent_has_left_keeps_its_link() -> Result<()> {
     let host = Host::new()?;
     let mut client = host.raw_vm(1)?;
