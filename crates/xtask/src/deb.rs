@@ -104,6 +104,7 @@ pub(crate) fn is_fresh(package: &Path, programs: &Path) -> anyhow::Result<bool> 
     let sources = [
         "systemd",
         "packaging",
+        "monitoring",
         "examples",
         "CHANGELOG.md",
         "crates/xtask/Cargo.toml",
