@@ -1,7 +1,7 @@
 //! Figures of survival: what an event cost the VMs that renewed while it happened.
 //!
 //! Every case [records](record) a row, as a file of its own in the folder that [`FOLDER_VARIABLE`] names. `cargo xtask test`
-//! sets the variable and prints the [table](table) after the run.
+//! sets the variable and prints the [table] after the run.
 
 use anyhow::{Context, Result};
 use std::{

@@ -68,7 +68,7 @@ pub(crate) fn programs(release: bool) -> anyhow::Result<PathBuf> {
 }
 
 /// Builds the programs once more, with another version of the control protocol between agent and responder, and puts these two
-/// where the tests of an upgrade look: in a folder beside the [programs](programs), which are to be built after this. With
+/// where the tests of an upgrade look: in a folder beside the [programs], which are to be built after this. With
 /// `SLASH32_BIN_DIR` set nothing is built.
 ///
 /// # Errors

@@ -74,8 +74,9 @@ pub(super) fn measure() -> Result<Flooded> {
         })?;
     }
     agent.hush();
-    let unseen: Vec<f64> = courses[1].rounds.iter().map(|round| p99(round)).collect();
-    let ratios = courses[2..].iter().map(|course| course.ratio(&unseen));
+    let ratios = courses[2..]
+        .iter()
+        .map(|course| course.against(&courses[1]));
     Ok(Flooded {
         ratios: ratios.collect(),
         figures: courses
@@ -132,31 +133,31 @@ fn asked(others: &mut [RawClient]) -> Result<Vec<Duration>> {
     Ok(took)
 }
 
-/// In seconds.
-fn p99(round: &[Duration]) -> f64 {
-    Figures::new("", round.to_vec())
-        .percentile(99)
-        .as_secs_f64()
-}
-
 impl Course {
-    /// Its p99 against that of the same round with frames that no responder sees.
-    fn ratio(&self, unseen: &[f64]) -> String {
-        let mut ratios: Vec<f64> = self
-            .rounds
-            .iter()
-            .zip(unseen)
-            .map(|(round, unseen)| p99(round) / unseen)
-            .collect();
-        ratios.sort_by(f64::total_cmp);
+    /// What this flood costs beside one that no responder sees, and how fast it was.
+    fn against(&self, unseen: &Self) -> String {
         let rate = self.rates.iter().copied().fold(f64::INFINITY, f64::min);
         format!(
-            "{}: p99 is {:.2} of that with other frames (median of {} rounds, {:.2} to {:.2}); at least {rate:.0} frames a second",
+            "{}, against other frames: p50 {}, p99 {} (median of {ROUNDS} rounds, and the range); at least {rate:.0} frames a second",
             self.name,
-            ratios[ratios.len() / 2],
-            ratios.len(),
-            ratios[0],
-            ratios[ratios.len() - 1],
+            self.ratio(unseen, 50),
+            self.ratio(unseen, 99),
+        )
+    }
+
+    /// This percentile of each round against that of the same round of `other`: the median, and the range.
+    fn ratio(&self, other: &Self, percent: usize) -> String {
+        let seconds = |round: &[Duration]| {
+            let figures = Figures::new(self.name, round.to_vec());
+            figures.percentile(percent).as_secs_f64()
+        };
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        let mut ratios: Vec<f64> = pairs.map(|(a, b)| seconds(a) / seconds(b)).collect();
+        ratios.sort_by(f64::total_cmp);
+        let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
+        format!(
+            "x {:.2} ({least:.2} to {most:.2})",
+            ratios[ratios.len() / 2]
         )
     }
 }
