@@ -32,8 +32,8 @@
 //! ## 5. [`landlock::deny_all`]
 //! *Should* leave the descriptors that are open and those that are passed later: they are not looked at again. *Mustn't*
 //! leave a path to any file, TCP to anywhere, or a signal or an abstract unix socket to a process outside. What a kernel does
-//! not know it cannot deny: TCP came with Linux 6.7, signals with 6.12, and a kernel without landlock, or with it switched
-//! off, denies nothing here. That is no failure, since stage 7 is the wall for all of it, and this one stands behind it: the
+//! not know it cannot deny: TCP came with Linux 6.7, signals with 6.12, and a kernel without landlock, with it switched off, or
+//! behind a container manager's filter, denies nothing here. That is no failure, since stage 7 is the wall for all of it, and this one stands behind it: the
 //! filter looks at numbers, landlock at what is reached.
 //!
 //! ## 6. [`limit_resources`]

@@ -33,7 +33,8 @@ pub(crate) struct Start {
 
 #[test]
 fn a_responder_serves_on_a_kernel_without_landlock() -> Result<()> {
-    for missing in [Errno::ENOSYS, Errno::EOPNOTSUPP] {
+    // The last one is a container manager's word.
+    for missing in [Errno::ENOSYS, Errno::EOPNOTSUPP, Errno::EPERM] {
         let start = trace(Some((libc::SYS_landlock_create_ruleset, missing)))?;
         ensure!(
             start.exit.is_none() && !start.calls.contains(&libc::SYS_landlock_restrict_self),
@@ -51,7 +52,6 @@ fn a_stage_that_fails_ends_the_start_with_its_name() -> Result<()> {
         (libc::SYS_close_range, "close_range"),
         (libc::SYS_setresuid, "user and capabilities"),
         (libc::SYS_capset, "user and capabilities"),
-        (libc::SYS_landlock_create_ruleset, "landlock"),
         (libc::SYS_landlock_restrict_self, "landlock"),
     ] {
         let start = trace(Some((call, Errno::EPERM)))?;

@@ -48,11 +48,10 @@ impl Ruleset {
 }
 
 /// Denies the calling thread, and what it starts, all that the kernel's landlock knows; there is no way back. Descriptors
-/// that are open already go on working. Returns the kernel's ABI, 0 when it has no landlock or has it switched off: then
-/// nothing is taken away.
+/// that are open already go on working. Returns the kernel's ABI, 0 when it has no landlock, has it switched off, or a container
+/// manager's syscall filter keeps it from this process: then nothing is taken away.
 ///
-/// Errors: `PERM` when new privileges can still be gained ([`no_new_privileges`](super::no_new_privileges)), or when a
-/// syscall filter around this process denies landlock.
+/// Errors: `PERM` when new privileges can still be gained ([`no_new_privileges`](super::no_new_privileges)).
 pub fn deny_all() -> Result<usize> {
     let none = core::ptr::null::<Ruleset>();
     // SAFETY: with this flag the call takes no ruleset and gives a number.
@@ -60,7 +59,7 @@ pub fn deny_all() -> Result<usize> {
         libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION)
     }) {
         Ok(abi) => abi,
-        Err(Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(0),
+        Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => return Ok(0),
         Err(error) => return Err(error),
     };
     let rules = Ruleset::of(abi);
