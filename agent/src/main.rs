@@ -35,6 +35,7 @@ use access::Access;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use metrics::Exporter;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Group;
 use publish::Published;
 use reconcile::{Parts, Reconciler};
@@ -96,6 +97,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let journal = log::start();
+    allow_descriptors();
     isolate::keep_to_start()?;
     let config = config::load(&arguments.config)?;
     event_loop()?.block_on(async {
@@ -104,6 +106,15 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
         serve(arguments.config.clone(), config).await
     })
+}
+
+/// Each link takes two descriptors, and systemd and shells start programs with 1,024: as many as the hard limit allows.
+fn allow_descriptors() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!("cannot raise the limit of open files (RLIMIT_NOFILE): {error}");
+    }
 }
 
 fn event_loop() -> Result<tokio::runtime::Runtime> {

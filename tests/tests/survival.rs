@@ -3,10 +3,10 @@
 
 use anyhow::{Result, ensure};
 use slash32_tests::{
-    Agent, Capture, Change, GATEWAY, Guest, Host, RouteMonitor, dhcp::message_type, expect,
+    Agent, Capture, Change, GATEWAY, Guest, Host, RouteMonitor, binary, dhcp::message_type, expect,
     netlink_drops, static_network, until, vm_address,
 };
-use std::time::Duration;
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 
@@ -249,6 +249,27 @@ fn a_netlink_overrun_loses_nothing() -> Result<()> {
         "the route of a VM that stayed changed: {:?}",
         monitor.changes()
     );
+    Ok(())
+}
+
+#[test]
+fn more_links_are_served_than_the_soft_limit_of_open_files_has_room_for() -> Result<()> {
+    let host = Host::new()?;
+    let links: Vec<String> = (1..=30).map(|number| format!("tap{number}")).collect();
+    let reserved: Vec<_> = links.iter().map(String::as_str).zip(1..).collect();
+    let mut agent = Agent::prepare(&host, &static_network(&reserved, ""))?;
+    let script = agent.config_file().with_file_name("few-descriptors");
+    let program = binary("slash32-agent")?;
+    let text = format!("#!/bin/sh\nulimit -S -n 40\nexec {program:?} \"$@\"\n");
+    fs::write(&script, text)?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    agent.use_program(script);
+    agent.restart()?;
+    let taps = links.iter().map(|link| host.tap(link, None));
+    let _vms = taps.collect::<Result<Vec<_>>>()?;
+    for link in &links {
+        agent.wait(link, "ready", BOUND)?;
+    }
     Ok(())
 }
 
