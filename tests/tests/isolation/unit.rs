@@ -78,6 +78,7 @@ const STARTING: &[(i64, &str)] = named![
     getuid = SYS_getuid,
     landlock_create_ruleset = SYS_landlock_create_ruleset,
     landlock_restrict_self = SYS_landlock_restrict_self,
+    listen = SYS_listen,
     madvise = SYS_madvise,
     mmap = SYS_mmap,
     mprotect = SYS_mprotect,
