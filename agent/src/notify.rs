@@ -82,21 +82,21 @@ pub(crate) async fn show_status(published: Arc<Published>) {
 
 /// `1000 links: 990 bound, 8 ready, 2 failed; store ok`
 fn status(published: &Published) -> String {
-    let rows = published.rows();
-    let counts = [
+    let states = published.count().states;
+    let of = |state: State| states[state as usize];
+    // The good ones first.
+    let counts: Vec<_> = [
         State::Bound,
         State::Ready,
         State::Idle,
         State::Unassigned,
         State::Failed,
     ]
-    .map(|state| (state, rows.iter().filter(|row| row.state == state).count()));
-    let counts: Vec<_> = counts
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(state, count)| format!("{count} {}", state.name()))
-        .collect();
-    let links = match rows.len() {
+    .into_iter()
+    .filter(|state| of(*state) > 0)
+    .map(|state| format!("{} {}", of(state), state.name()))
+    .collect();
+    let links = match states.iter().sum() {
         0 if published.networks() == 0 => "no network configured".to_owned(),
         0 => "no link".to_owned(),
         1 => format!("1 link: {}", counts.join(", ")),
