@@ -9,6 +9,7 @@ mod adopt;
 mod apply;
 mod conflict;
 mod decide;
+mod durable;
 mod events;
 mod explain;
 mod leave;
@@ -30,16 +31,15 @@ use crate::publish::{Published, Shown};
 use crate::responders::{FromResponder, Responders};
 use crate::route::{ForeignRoute, HostRoute};
 use crate::standalone::Standalone;
-use crate::vm::{Condition, VmLink};
-use jiff::Timestamp;
+use crate::vm::VmLink;
 use slash32_binding::Prefix;
 use slash32_control::LinkDetail;
-use slash32_policy::{Allocations, Config, Held};
-use slash32_store::{Change as Record, Lease, Records, Store};
+use slash32_policy::{Allocations, Config};
+use slash32_store::{Change as Record, Lease, Store};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
@@ -47,10 +47,6 @@ use tokio::time::Instant;
 
 /// How often everything is dumped and looked at again, whatever was or was not told.
 const FULL_PASS: Duration = Duration::from_secs(60);
-/// How long news of leases may wait for the store: the responders know them all the while.
-const LEASE_DELAY: Duration = Duration::from_secs(1);
-/// How long after a failed commit the store is tried again.
-const STORE_RETRY: Duration = Duration::from_secs(2);
 /// How long after a lost netlink message the second dump is made: by then the queue of before is empty.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -132,7 +128,7 @@ impl Reconciler {
     pub(crate) async fn start(parts: Parts) -> anyhow::Result<Self> {
         let records = parts.store.load()?;
         let standalone = Standalone::new(&parts.config.agent.runtime_dir);
-        let allocations = allocations(&parts.config, &parts.boot, &records);
+        let allocations = durable::allocations(&parts.config, &parts.boot, &records);
         let mut reconciler = Self {
             config_file: parts.config_file,
             config: Arc::new(parts.config),
@@ -349,25 +345,6 @@ impl Reconciler {
         (steps, waiting)
     }
 
-    /// The links in `scope` whose present generation is not durable. Their rows say so.
-    fn waiting_for_the_store(&mut self, scope: &BTreeSet<u32>) -> BTreeSet<u32> {
-        let begun = |record: &Record| match record {
-            Record::PutAttachment(attachment) => Some(attachment.ifindex),
-            _ => None,
-        };
-        let begun: BTreeSet<u32> = self.unsaved.iter().filter_map(begun).collect();
-        for ifindex in scope.intersection(&begun) {
-            if let Some(vm) = self.vms.get_mut(ifindex) {
-                let trouble = self
-                    .store_trouble
-                    .as_deref()
-                    .unwrap_or("it is not written yet");
-                vm.error = Some(format!("waits for the store: {trouble}"));
-            }
-        }
-        scope.intersection(&begun).copied().collect()
-    }
-
     /// Forgets old errors, and shows how things are.
     fn conclude(&mut self, scope: &BTreeSet<u32>, failed: &BTreeSet<u32>) {
         for ifindex in scope.difference(failed) {
@@ -407,92 +384,6 @@ impl Reconciler {
                 .collect(),
             responders: scope.iter().filter_map(responder).collect(),
         }
-    }
-
-    /// Makes everything durable that a pass has decided. False when that failed: then nobody may be told.
-    async fn save(&mut self) -> bool {
-        let decided = self
-            .allocations
-            .take_changes()
-            .into_iter()
-            .map(|change| match change.held {
-                Some(held) => Record::PutAllocation(slash32_store::Allocation {
-                    network: held.network,
-                    identity: held.identity,
-                    address: held.address,
-                    boot: held.boot,
-                    since: Some(Timestamp::now().as_second()),
-                }),
-                None => Record::RemoveAllocation {
-                    identity: change.identity,
-                },
-            });
-        self.unsaved.extend(decided);
-        // A claim must not wait for the disk because of another VM's lease: those come along, or go when they are due.
-        let leases_are_due = self.save_leases_at.is_some_and(|at| at <= Instant::now());
-        if leases_are_due || !self.unsaved.is_empty() {
-            self.save_leases_at = None;
-            let leases = std::mem::take(&mut self.unsaved_leases);
-            self.unsaved
-                .extend(leases.into_values().map(Record::PutLease));
-        }
-        if self.unsaved.is_empty() {
-            return true;
-        }
-        let frees = self.unsaved.iter().any(frees_an_address);
-        let records = std::mem::take(&mut self.unsaved);
-        let store = Arc::clone(&self.store);
-        let start = Instant::now();
-        // A commit waits for the disk: elsewhere, so that the operator API goes on answering.
-        let saved = tokio::task::spawn_blocking(move || {
-            let result = store
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .commit(&records);
-            (result, records)
-        })
-        .await;
-        self.metrics
-            .count_commit(matches!(saved, Ok((Ok(()), _))), start.elapsed());
-        match saved {
-            Ok((Ok(()), _)) => {
-                if self.store_trouble.take().is_some() {
-                    self.published.tell_store(None);
-                    tracing::info!("the store works again");
-                    // Whoever waited for it gets what it was not told.
-                    self.retry_save_at = None;
-                    self.dirty.extend(self.vms.keys());
-                }
-                if frees {
-                    self.look_again();
-                }
-                true
-            }
-            Ok((Err(error), records)) => {
-                self.unsaved = records;
-                self.retry_save_at = Some(Instant::now() + STORE_RETRY);
-                let trouble = error.to_string();
-                // Once, however often it is tried.
-                if self.store_trouble.as_ref() != Some(&trouble) {
-                    tracing::error!("{trouble}; bound VMs stay served, new ones wait");
-                    self.published.tell_store(Some(&trouble));
-                    self.store_trouble = Some(trouble);
-                }
-                false
-            }
-            Err(error) => {
-                tracing::error!("the store's task failed: {error}");
-                false
-            }
-        }
-    }
-
-    /// A VM has acknowledged its address: known at once, and durable soon.
-    fn keep_lease(&mut self, lease: Lease) {
-        self.save_leases_at
-            .get_or_insert(Instant::now() + LEASE_DELAY);
-        self.leases.insert(lease.link.clone(), lease.clone());
-        self.unsaved_leases.insert(lease.link.clone(), lease);
     }
 
     /// Shows operators how the links in `scope` are now, and tells what has changed.
@@ -544,59 +435,6 @@ impl Reconciler {
             state: state.to_owned(),
         })
     }
-
-    /// An address may have come free: VMs without one may have it.
-    fn look_again(&mut self) {
-        let lacking = |vm: &&VmLink| matches!(vm.condition, Condition::Unassigned(_));
-        let lacking = self.vms.values().filter(lacking);
-        self.dirty.extend(lacking.map(|vm| vm.ifindex));
-    }
-
-    /// Ends what time ends.
-    fn sweep(&mut self) {
-        let boottime = slash32_sys::clock::boottime();
-        let next = self.allocations.sweep(slash32_binding::Instant(boottime));
-        let pause = |at: slash32_binding::Instant| at.0.saturating_sub(boottime);
-        self.sweep_at = next.map(|at| Instant::now() + Duration::from_nanos(pause(at)));
-        let aside: BTreeSet<_> = self
-            .allocations
-            .set_asides()
-            .map(|(address, _)| address)
-            .collect();
-        let over: Vec<_> = self.saved_asides.difference(&aside).copied().collect();
-        if !over.is_empty() {
-            self.look_again();
-        }
-        for address in over {
-            self.saved_asides.remove(&address);
-            self.unsaved.push(Record::RemoveSetAside { address });
-        }
-    }
-}
-
-/// What the store says of who holds which address.
-fn allocations(config: &Config, boot: &str, records: &Records) -> Allocations {
-    let held = records.allocations.iter().map(|a| Held {
-        network: a.network.clone(),
-        identity: a.identity.clone(),
-        address: a.address,
-        boot: a.boot.clone(),
-    });
-    let mut allocations = Allocations::new(config, boot, held);
-    for reservation in &records.reservations {
-        if let Err(refusal) = allocations.bind(&reservation.link, reservation.address) {
-            let (link, address) = (&reservation.link, reservation.address);
-            tracing::warn!(
-                link,
-                address = display(address),
-                "{link} is bound to {address} in the store, which {refusal}"
-            );
-        }
-    }
-    for aside in &records.set_asides {
-        conflict::set_aside_again(&mut allocations, aside);
-    }
-    allocations
 }
 
 /// The route is the VM's host route.
@@ -605,12 +443,4 @@ fn is_route_of(route: &HostRoute, vm: &VmLink) -> bool {
         && vm
             .current
             .is_some_and(|(_, address)| route.prefix == Prefix::host(address))
-}
-
-/// Another VM may have the address now.
-fn frees_an_address(record: &Record) -> bool {
-    matches!(
-        record,
-        Record::RemoveAllocation { .. } | Record::RemoveAttachment { .. }
-    )
 }

@@ -246,7 +246,7 @@ impl Reconciler {
     async fn import(&mut self, document: &str) -> Result<String, Refused> {
         let records =
             slash32_store::parse_export(document).map_err(|error| refused(error.to_string()))?;
-        let mut allocations = super::allocations(&self.config, &self.boot, &records);
+        let mut allocations = super::durable::allocations(&self.config, &self.boot, &records);
         let losers = self.losers(&Arc::clone(&self.config), &mut allocations);
         if !losers.is_empty() {
             let links: Vec<_> = losers.iter().map(|row| row.link.as_str()).collect();
@@ -260,7 +260,7 @@ impl Reconciler {
             slash32_store::import(&mut **store, document)
                 .map_err(|error| refused(error.to_string()))?
         };
-        self.allocations = super::allocations(&self.config, &self.boot, &records);
+        self.allocations = super::durable::allocations(&self.config, &self.boot, &records);
         self.leases = records
             .leases
             .into_iter()
