@@ -40,6 +40,24 @@ fn an_installed_agent_serves_nothing_before_a_network_is_configured() -> Result<
 }
 
 #[test]
+fn no_limit_of_systemd_keeps_the_agent_from_thousands_of_links() -> Result<()> {
+    let host = Host::new()?;
+    let container = configured(&host)?;
+    let pid = main_pid(&container)?;
+    let limits = container.sh(&format!(
+        "awk '/Max open files/ {{ print $4, $5 }}' /proc/{pid}/limits"
+    ))?;
+    let (soft, hard) = limits.split_once(' ').context("no limit")?;
+    ensure!(
+        soft == hard && hard.parse::<u64>()? > 10_000,
+        "open files: {limits}"
+    );
+    let tasks = container.property("slash32-agent", "TasksMax")?;
+    ensure!(tasks == "infinity", "TasksMax={tasks}");
+    Ok(())
+}
+
+#[test]
 fn a_vm_gets_its_address_and_is_reached_both_ways() -> Result<()> {
     let host = Host::new()?;
     let container = configured(&host)?;
