@@ -126,7 +126,13 @@ fn event_loop() -> Result<tokio::runtime::Runtime> {
 
 async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
     let runtime = config.agent.runtime_dir.clone();
-    let access = Access::of(&config.agent)?;
+    // VMs need an agent more than operators need their group.
+    let access = Access::of(&config.agent).unwrap_or_else(|error| {
+        tracing::error!(
+            "{error}; until slash32-agent is restarted then, only root may change anything"
+        );
+        Access::default()
+    });
     let folder = runtime.join("responder");
     make_folder(&runtime, 0o755)?;
     make_folder(&folder, 0o700)?;

@@ -104,9 +104,13 @@ async fn serve(config_file: &Path, name: &str) -> Result<()> {
     let served = async {
         if before.as_ref() != Some(&record) {
             // First: from here on an agent that does not have the link leaves it alone.
-            standalone
-                .keep(&record)
-                .context("cannot keep what is done for the link in the runtime folder")?;
+            standalone.keep(&record).with_context(|| {
+                let folder = config.agent.runtime_dir.join("standalone");
+                format!(
+                    "{name}: cannot write to {}, which slash32-responder@{name}.socket makes",
+                    folder.display()
+                )
+            })?;
             not_the_agents(&config, name, &work.link).await?;
         }
         let responder = Responder::connect(&standalone, name).await?;

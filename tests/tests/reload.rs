@@ -22,7 +22,10 @@ fn a_reload_without_a_difference_says_so() -> Result<()> {
     let agent = Agent::start(&host, POOL_NETWORK)?;
     let _client = bound_vm(&host, 1)?;
     let said = agent.succeeds(&["reload"])?;
-    ensure!(said.trim() == "nothing is different", "it said {said}");
+    ensure!(
+        said.trim() == "the config is in force; nothing is different for the VMs that run",
+        "it said {said}"
+    );
     Ok(())
 }
 

@@ -3,9 +3,9 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use slash32_tests::{
-    Agent, Fabric, GATEWAY, Guest, Host, RawClient,
+    Agent, Fabric, GATEWAY, Guest, Host, RawClient, RouteMonitor,
     dhcp::{Message, message_type},
-    expect, until,
+    expect, static_network, until,
 };
 use std::{
     fs::{self, File},
@@ -215,6 +215,26 @@ fn is_survived(damage: Damage) -> Result<()> {
     for link in ["virbr1", "virbr2"] {
         agent.wait(link, "bound", BOUND)?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_store_that_is_moved_away_costs_no_vm_with_a_reservation_its_route() -> Result<()> {
+    let host = Host::new()?;
+    let mut agent = Agent::start(&host, &static_network(&[("virbr1", 1)], ""))?;
+    let mut client = host.raw_vm(1)?;
+    let ack = client.bind()?;
+    agent.wait("virbr1", "bound", BOUND)?;
+    let monitor = RouteMonitor::open(host.namespace())?;
+    agent.kill()?;
+    fs::remove_file(agent.state_dir().join("slash32.redb"))?;
+    agent.restart()?;
+    agent.wait("virbr1", "ready", BOUND)?;
+    let request = client.renewing(&ack);
+    expect(message_type::ACK, client.insist(&request, BOUND)?)?;
+    agent.wait("virbr1", "bound", BOUND)?;
+    let changes = monitor.changes();
+    ensure!(changes.is_empty(), "routes changed: {changes:?}");
     Ok(())
 }
 

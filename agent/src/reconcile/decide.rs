@@ -8,7 +8,7 @@ use crate::presence::{Presence, Served, Stay, foreign_address, is_port_or_loopba
 use crate::route::HostRoute;
 use crate::vm::{Condition, KeptLease, SEVERAL_PORTS, VmLink};
 use jiff::Timestamp;
-use slash32_binding::{Binding, Ipv4Addr, Prefix};
+use slash32_binding::{Binding, Generation, Ipv4Addr, Prefix};
 use slash32_control::{EventKind, Port};
 use slash32_policy::{
     Allocation, Config, Install, Ipv6, LinkFacts, LinkKind, Network, RouteConfig,
@@ -157,7 +157,10 @@ impl Reconciler {
         binding: Binding,
         may_keep: bool,
     ) -> Option<Serve> {
+        let route = host_route(&self.config.route, binding.address, link.ifindex);
         let vm = self.vms.get_mut(&link.ifindex)?;
+        // Nothing is known of the link, because the store is a new one; but the kernel's route says that it was claimed.
+        let was_claimed = vm.last_generation == Generation::NONE && self.routes.contains(&route);
         let generation = match vm.current {
             Some((generation, address)) if address == binding.address && vm.stay == Some(stay) => {
                 generation
@@ -170,11 +173,14 @@ impl Reconciler {
                     .get(&link.name)
                     .filter(|lease| may_keep && lease.address == binding.address);
                 let running = lease.filter(|lease| lease.expires_at.is_none_or(|end| end > now));
-                vm.kept = running.map(|lease| KeptLease {
-                    until: lease
-                        .expires_at
-                        .and_then(|end| Timestamp::from_second(end).ok()),
-                });
+                vm.kept = match running {
+                    Some(lease) => Some(KeptLease {
+                        until: lease
+                            .expires_at
+                            .and_then(|end| Timestamp::from_second(end).ok()),
+                    }),
+                    None => (was_claimed && may_keep).then_some(KeptLease { until: None }),
+                };
                 self.unsaved.push(Record::PutAttachment(attachment(
                     &self.boot,
                     vm,

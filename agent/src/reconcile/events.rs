@@ -226,10 +226,13 @@ impl Reconciler {
                     text,
                 );
             }
-            let before = std::mem::replace(&mut vm.acked_digest, state.told);
-            if before != 0 && before != state.told {
-                // A gateway of an earlier config may go now.
-                self.dirty.insert(ifindex);
+            // A responder that has acknowledged nothing does not know what the one before it has told.
+            if state.told != 0 {
+                let before = std::mem::replace(&mut vm.acked_digest, state.told);
+                if before != 0 && before != state.told {
+                    // A gateway of an earlier config may go now.
+                    self.dirty.insert(ifindex);
+                }
             }
             vm.released = state.released;
             if let Some(lease) = lease {

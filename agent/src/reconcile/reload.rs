@@ -3,6 +3,7 @@
 use super::Reconciler;
 use super::decide::facts;
 use crate::moment::Moment;
+use crate::vm::VmLink;
 use jiff::Timestamp;
 use slash32_control::{EventKind, LinkRow, ReloadError, ReloadReport};
 use slash32_policy::{Allocations, Config};
@@ -78,10 +79,12 @@ impl Reconciler {
         Ok(ReloadReport { changed, lost })
     }
 
-    /// The bound VMs that would have another address, or none, by `config` and `allocations`.
+    /// The running VMs that would have another address, or none, by `config` and `allocations`.
     pub(super) fn losers(&self, config: &Config, allocations: &mut Allocations) -> Vec<LinkRow> {
         let now = Moment::now();
-        let bound: Vec<_> = self.vms.values().filter(|vm| vm.is_bound(now)).collect();
+        // One that is back after a flap runs, too, though it has not asked again.
+        let runs = |vm: &&VmLink| vm.is_bound(now) || vm.kept.is_some();
+        let bound: Vec<_> = self.vms.values().filter(runs).collect();
         let rows = self.published.rows();
         let loses = |ifindex: u32, address| {
             let Some(link) = self.table.get(ifindex) else {

@@ -108,7 +108,8 @@ pub(crate) enum Command {
     /// Reserve an address for a link
     ///
     /// The reservation is kept in the agent's store, until `unbind`; a reservation in the config outdoes it. The link need
-    /// not exist yet. A VM that has another address gets the new one at its next renewal.
+    /// not exist yet. A VM that runs with another address is off the network until it asks again: its host
+    /// route goes at once, and it gets the new address at its next renewal.
     Bind {
         /// The link
         link: String,

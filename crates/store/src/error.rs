@@ -39,7 +39,7 @@ pub enum StoreError {
     },
     /// The file is damaged or no store at all.
     #[error(
-        "the store {path} is damaged ({detail}): move it away and start again; VMs with a reservation in the config keep their addresses, the others get theirs anew"
+        "the store {path} is damaged ({detail}): move it away, start again, and slash32 store import your last export; VMs with a reservation in the config keep address and route, the others may get another address, and are off the network until they ask"
     )]
     Damaged {
         /// The file.

@@ -29,7 +29,7 @@ pub(crate) async fn run(socket: &Path, force: bool, as_json: bool) -> anyhow::Re
 
 fn page(report: &ReloadReport) -> String {
     if report.changed.is_empty() && report.lost.is_empty() {
-        return "nothing is different\n".to_owned();
+        return "the config is in force; nothing is different for the VMs that run\n".to_owned();
     }
     let changed = report.changed.iter().cloned();
     changed

@@ -164,7 +164,10 @@ fn a_reload_that_would_take_an_address_names_the_vm_and_does_it_when_forced() {
 #[test]
 fn a_reload_that_changes_nothing_says_so() {
     let agent = Agent::with(vec![failed()]);
-    assert_eq!(output(agent.path(), "reload"), "nothing is different\n");
+    assert_eq!(
+        output(agent.path(), "reload"),
+        "the config is in force; nothing is different for the VMs that run\n"
+    );
 }
 
 #[test]
