@@ -35,8 +35,6 @@ const ANSWER: Duration = Duration::from_secs(2);
 const SOCKET: &str = "sock";
 /// The same of a responder that speaks another version, while its successor is on its way.
 const OUTDATED: &str = "outdated";
-/// So many bytes of a program's name the kernel keeps (`TASK_COMM_LEN` of linux/sched.h, without the zero).
-const PROCESS_NAME: usize = 15;
 
 /// What came from the responder of a link.
 #[derive(Debug)]
@@ -399,14 +397,12 @@ impl Responders {
         tracing::info!(link, "{link}: responder not adopted: it {fault}");
     }
 
-    /// The process at the other end of a connection, when it is a responder: one that was stopped before it could listen as
-    /// itself goes by the name of the agent that started it.
+    /// The process at the other end of a connection, when it is a responder. One that was stopped before it was of its own
+    /// user still goes by the agent that started it, whose number may be anybody's by now.
     fn listener_of(&self, socket: &UnixDatagram) -> Option<Process> {
-        let process = Process::open(seqpacket::listener_of(socket.as_fd()).ok()?).ok()?;
-        let name = fs::read(format!("/proc/{}/comm", process.number())).ok()?;
-        let program = self.setup.program.file_name()?.as_encoded_bytes();
-        let expected = &program[..program.len().min(PROCESS_NAME)];
-        (name.trim_ascii_end() == expected).then_some(process)
+        let listener = seqpacket::listener_of(socket.as_fd()).ok()?;
+        let is_responder = (listener.uid, listener.gid) == (self.setup.uid, self.setup.gid);
+        is_responder.then(|| Process::open(listener.pid).ok())?
     }
 
     /// A responder of another version stays until its successor serves the link, or the link is served no more. Its socket

@@ -43,15 +43,14 @@ fn main() -> ExitCode {
         }
     };
     let listener = seqpacket::standard_input();
-    // From here on whoever connects can tell which process this is, even when it does not answer.
-    if !seqpacket::is_listening(listener) || seqpacket::listen_as_oneself(listener).is_err() {
+    if !seqpacket::is_listening(listener) {
         eprintln!(
             "slash32-responder: standard input is no listening SOCK_SEQPACKET unix socket, as slash32-agent or \
              slash32-responder@LINK.socket gives it; see --help"
         );
         return ExitCode::FAILURE;
     }
-    if let Err((stage, error)) = isolate::isolate(arguments.uid, arguments.gid) {
+    if let Err((stage, error)) = isolate::isolate(listener, arguments.uid, arguments.gid) {
         eprintln!("slash32-responder: cannot isolate itself ({stage}): {error}");
         return ExitCode::FAILURE;
     }

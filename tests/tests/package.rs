@@ -123,6 +123,30 @@ fn restarting_and_stopping_the_agent_leaves_the_responders_serving() -> Result<(
 }
 
 #[test]
+fn a_responder_that_is_stopped_under_a_restarted_agent_is_ended_and_replaced() -> Result<()> {
+    let host = Host::new()?;
+    let container = configured(&host)?;
+    let _vm = Vm::start(&host, &container)?;
+    let stopped = responder(&container)?;
+    container.sh(&format!("kill -STOP {stopped}"))?;
+    container.sh("systemctl restart slash32-agent")?;
+    until("the end of the stopped responder", BOUND, || {
+        Ok((!is_running(&container, stopped)).then_some(()))
+    })?;
+    container.wait_link(LINK, "bound", BOUND)?;
+    ensure!(responder(&container)? != stopped, "it is still shown");
+    // The one request that it did not answer is sent again, and the next ones are answered at once.
+    let acked_at = || -> Result<serde_json::Value> {
+        Ok(container.slash32(&["list"])?[0]["lease"]["acked_at"].clone())
+    };
+    let before = acked_at()?;
+    until("the next renewal", BOUND, || {
+        let now = acked_at()?;
+        Ok((now.is_string() && now != before).then_some(()))
+    })
+}
+
+#[test]
 fn stopping_the_target_stops_everything() -> Result<()> {
     let host = Host::new()?;
     let container = configured(&host)?;

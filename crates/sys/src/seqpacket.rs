@@ -93,7 +93,7 @@ pub fn send(connection: BorrowedFd<'_>, record: &[u8]) -> Result<()> {
 }
 
 #[cfg(feature = "agent")]
-pub use agent::{connect, listen, listener_of, send_with};
+pub use agent::{Listener, connect, listen, listener_of, send_with};
 
 #[cfg(feature = "agent")]
 mod agent {
@@ -139,11 +139,26 @@ mod agent {
         Ok(socket)
     }
 
-    /// The process that had called listen(2) last on the socket which this connection was made to: a responder does so
-    /// first of all. It need not run, nor read, to be known.
-    pub fn listener_of(connection: BorrowedFd<'_>) -> Result<u32> {
+    /// A process, and as whom it called listen(2).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Listener {
+        /// Its number.
+        pub pid: u32,
+        /// Its effective user.
+        pub uid: u32,
+        /// Its effective group.
+        pub gid: u32,
+    }
+
+    /// The process that had called listen(2) last on the socket which this connection was made to (`SO_PEERCRED`): a
+    /// responder does so as soon as it is of its own user. It need not run, nor read, to be known.
+    pub fn listener_of(connection: BorrowedFd<'_>) -> Result<Listener> {
         let listener = sockopt::socket_peercred(connection)?;
-        Ok(listener.pid.as_raw_nonzero().get().unsigned_abs())
+        Ok(Listener {
+            pid: listener.pid.as_raw_nonzero().get().unsigned_abs(),
+            uid: listener.uid.as_raw(),
+            gid: listener.gid.as_raw(),
+        })
     }
 
     /// Writes one record with descriptors (`SCM_RIGHTS`), at most two, in their order, without waiting.
