@@ -85,10 +85,13 @@ fn dependencies_point_downwards() {
         ("slash32-ipc", &["binding"]),
         ("slash32-store", &["binding"]),
         ("slash32-control", &["binding"]),
-        ("slash32-cli", &["binding", "policy", "control"]),
+        ("slash32-libvirt", &["binding"]),
+        ("slash32-cli", &["binding", "policy", "libvirt", "control"]),
         (
             "slash32-agent",
-            &["binding", "policy", "sys", "ipc", "store", "control"],
+            &[
+                "binding", "policy", "sys", "ipc", "store", "libvirt", "control",
+            ],
         ),
         ("slash32-responder", &["binding", "dhcp", "sys", "ipc"]),
     ];

@@ -88,7 +88,7 @@ pub use explain::{
     AddressReason, ClaimReason, ClassReason, Explanation, NetworkReason, OptionReason, Overridden,
 };
 pub use glob::Glob;
-pub use link::{LinkFacts, LinkKind};
+pub use link::{LinkFacts, LinkKind, Metadata};
 pub use mac_prefix::MacPrefix;
 pub use network::{Allocation, Ipv6, Network, Pool, Reservation, Selector, Subnet};
 pub use options::{

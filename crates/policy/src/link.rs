@@ -37,6 +37,23 @@ pub struct LinkFacts {
     pub tags: Vec<String>,
     /// The address that libvirt's metadata fixes for the NIC.
     pub requested: Option<Ipv4Addr>,
+    /// All that libvirt's metadata (`urn:slash32:1`) asks for the NIC, as it is written there.
+    pub metadata: Metadata,
+}
+
+/// What libvirt's metadata asks for one NIC, as it is written there; nothing of it was judged yet.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Metadata {
+    /// `address`: an IPv4 address, if it is a right one.
+    pub address: Option<String>,
+    /// `network`: the name of a `[[network]]`.
+    pub network: Option<String>,
+    /// `tags`.
+    pub tags: Vec<String>,
+    /// Options by the names of their config keys, `hostname` among them, and their values as text.
+    pub options: std::collections::BTreeMap<String, String>,
+    /// Why the address must not be taken from it, in one sentence.
+    pub fault: Option<String>,
 }
 
 impl LinkFacts {
@@ -55,6 +72,7 @@ impl LinkFacts {
             network: None,
             tags: Vec::new(),
             requested: None,
+            metadata: Metadata::default(),
         }
     }
 

@@ -74,6 +74,18 @@ pub(crate) const QEMU: &[Package] = &[
     package("zstd", "unpacking the guest's kernel"),
 ];
 
+/// The hypervisor's daemon, which each case runs in namespaces of its own.
+pub(crate) const LIBVIRT: &[Package] = &[
+    Package {
+        name: "libvirt-daemon",
+        purpose: "the daemon that VMs are defined in",
+        service: Some("libvirtd.service"),
+    },
+    package("libvirt-daemon-driver-qemu", "its QEMU driver"),
+    package("libvirt-clients", "virsh"),
+    package("dnsmasq-base", "the DHCP server of a libvirt network"),
+];
+
 /// Who reads the agent's metrics.
 pub(crate) const METRICS: &[Package] = &[Package {
     name: "prometheus",

@@ -43,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             packages::BIRD,
             packages::QEMU,
             packages::FIRMWARE,
+            packages::LIBVIRT,
             packages::METRICS,
             packages::PACKAGING,
             packages::CONTAINER,
