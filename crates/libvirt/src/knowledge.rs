@@ -1,11 +1,34 @@
+use crate::index::{At, Index};
+use crate::nic::{Attached, tail_of_tap};
+use crate::vm::Vm;
 use crate::{Fact, Network, Nic};
 use serde::{Deserialize, Serialize};
 use slash32_binding::MacAddr;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What all facts so far come to. Serialisable: an agent that is restarted goes on with it.
+///
+/// What has ended is forgotten: a VM when it stops or is released, a network when it has stopped and no VM is in it. So it
+/// grows with what runs, not with what ran.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
 pub struct Knowledge {
-    networks: Vec<Network>,
+    known: Saved,
+    index: Index,
+}
+
+/// What is kept; the index follows from it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Saved {
+    /// By name. Those that have stopped are kept for the metadata of the VMs in them.
+    networks: BTreeMap<String, Network>,
+    /// The names of networks that have stopped.
+    stopped: BTreeSet<String>,
+    /// By UUID.
+    vms: BTreeMap<String, Vm>,
+    /// How many starts of VMs were seen; 0 again when none is left.
+    starts: u64,
 }
 
 /// Where a VM hangs, as the kernel knows it.
@@ -21,22 +44,195 @@ pub struct Place<'p> {
 
 impl Knowledge {
     /// Takes in one more fact. True when that is news.
-    pub fn learn(&mut self, _fact: Fact) -> bool {
-        false
+    pub fn learn(&mut self, fact: Fact) -> bool {
+        match fact {
+            Fact::Network(network) => self.network(network),
+            Fact::NetworkUpdated(network) => {
+                self.known.networks.contains_key(&network.name) && self.network(network)
+            }
+            Fact::NetworkGone(name) => self.network_gone(name),
+            Fact::Port(port) => {
+                let name = port.vm.clone();
+                self.change(&port.uuid.clone(), |vm, start| {
+                    vm.get_or_insert_with(|| Vm::new(name))
+                        .port_created(port, start);
+                })
+            }
+            Fact::PortGone(port) => self.change(&port.uuid, |vm, _| {
+                if let Some(known) = vm {
+                    known.port_deleted(&port);
+                }
+                vm.take_if(|known| known.is_gone());
+            }),
+            Fact::Domain(stage, domain) => {
+                // A name belongs to one domain at a time: the end of whoever else had it was not told.
+                let forgotten = self.all_gone(&domain.name, |uuid, _| *uuid != domain.uuid);
+                let name = domain.name.clone();
+                let changed = self.change(&domain.uuid.clone(), |vm, start| {
+                    vm.get_or_insert_with(|| Vm::new(name))
+                        .domain(stage, domain, start);
+                });
+                forgotten | changed
+            }
+            Fact::DomainGone(uuid) => self.gone(&uuid),
+            Fact::StatusGone(name) => self.all_gone(&name, |_, vm| vm.status),
+        }
     }
 
-    /// The NIC at this place, if libvirt has told of one.
-    pub fn nic(&self, _place: Place<'_>) -> Option<&Nic> {
-        None
+    /// The NIC at this place, if libvirt has told of one: that with a tap of the port's name; else that with the bridge and
+    /// the port's MAC address; else the only one that is known for the bridge, if the port is no tap of libvirt's making.
+    pub fn nic(&self, place: Place<'_>) -> Option<&Nic> {
+        let by_tap = self.index.tap(place.port).filter_map(|at| self.at(at));
+        let by_tap = by_tap.filter(|(_, nic)| nic.is_tap(place.port, place.port_mac));
+        // The VM that runs before the one that is to run, the later start before the earlier.
+        let latest = |(vm, _): &(&Vm, &Attached)| (vm.running, vm.start);
+        let found = by_tap
+            .max_by_key(latest)
+            .or_else(|| match tail_of_tap(place.port_mac) {
+                Some(tail) => {
+                    let same = self.index.tail(tail).filter_map(|at| self.at(at));
+                    let here = same.filter(|(_, nic)| match &nic.bridge {
+                        Some(bridge) => bridge == place.link,
+                        None => true,
+                    });
+                    here.max_by_key(|found| (found.1.tap().is_none(), latest(found)))
+                }
+                None => {
+                    let here = self.index.bridge(place.link).filter_map(|at| self.at(at));
+                    let mut unnamed = here.filter(|(_, nic)| nic.tap().is_none());
+                    let only = unnamed.next();
+                    only.filter(|_| unnamed.next().is_none())
+                }
+            });
+        found.map(|(_, attached)| &attached.nic)
     }
 
-    /// The network whose bridge this is.
+    /// The network that runs on this bridge; of several the one with DHCP.
     pub fn network_of(&self, bridge: &str) -> Option<&Network> {
-        self.networks
-            .iter()
-            .find(|network| network.bridge.as_deref() == Some(bridge))
+        let known = &self.known;
+        let running = known
+            .networks
+            .values()
+            .filter(|network| !known.stopped.contains(&network.name));
+        running
+            .filter(|network| network.bridge.as_deref() == Some(bridge))
+            .min_by_key(|network| Reverse(network.dhcp))
     }
 
-    /// The guest has sent its first frame here: its NIC is incoming no more.
-    pub fn arrived(&mut self, _uuid: &str, _mac: MacAddr) {}
+    /// The guest has sent its first frame here: its NIC is incoming no more. True when it was.
+    pub fn arrived(&mut self, uuid: &str, mac: MacAddr) -> bool {
+        self.change(uuid, |vm, _| {
+            if let Some(vm) = vm {
+                vm.arrived(mac);
+            }
+        })
+    }
+
+    fn at(&self, (uuid, place): &At) -> Option<(&Vm, &Attached)> {
+        let vm = self.known.vms.get(uuid)?;
+        Some((vm, vm.nics.get(*place)?))
+    }
+
+    /// Forgets the VMs of this name that are `such`.
+    fn all_gone(&mut self, name: &str, such: impl Fn(&String, &Vm) -> bool) -> bool {
+        let vms = self.known.vms.iter();
+        let gone: Vec<_> = vms
+            .filter(|(uuid, vm)| vm.name == name && such(uuid, vm))
+            .map(|(uuid, _)| uuid.clone())
+            .collect();
+        gone.iter().fold(false, |news, uuid| self.gone(uuid) | news)
+    }
+
+    /// Changes one VM, which there need not be before or after. The change gets the place of a start that begins with it. True when
+    /// something is different.
+    fn change(&mut self, uuid: &str, change: impl FnOnce(&mut Option<Vm>, u64)) -> bool {
+        let known = &mut self.known;
+        let before = known.vms.remove(uuid);
+        let mut after = before.clone();
+        change(&mut after, known.starts + 1);
+        if let Some(vm) = &mut after {
+            vm.conclude(&known.networks);
+            known.starts = known.starts.max(vm.start);
+        }
+        let news = before != after;
+        if news {
+            if let Some(vm) = &before {
+                self.index.remove(uuid, vm);
+            }
+            if let Some(vm) = &after {
+                self.index.insert(uuid, vm);
+            }
+        }
+        if let Some(vm) = after {
+            known.vms.insert(uuid.into(), vm);
+        }
+        if news {
+            self.tidy();
+        }
+        news
+    }
+
+    fn gone(&mut self, uuid: &str) -> bool {
+        self.change(uuid, |vm, _| *vm = None)
+    }
+
+    fn network(&mut self, network: Network) -> bool {
+        let known = &mut self.known;
+        let name = network.name.clone();
+        let started = known.stopped.remove(&name);
+        let before = known.networks.insert(name.clone(), network.clone());
+        if before.as_ref() == Some(&network) {
+            return started;
+        }
+        self.conclude_in(&name);
+        true
+    }
+
+    fn network_gone(&mut self, name: String) -> bool {
+        let known = &mut self.known;
+        let news = known.networks.contains_key(&name) && known.stopped.insert(name);
+        self.tidy();
+        news
+    }
+
+    /// Draws the conclusions for the VMs in a network anew.
+    fn conclude_in(&mut self, network: &str) {
+        let inside = self.known.vms.iter().filter(|(_, vm)| vm.is_in(network));
+        let inside: Vec<String> = inside.map(|(uuid, _)| uuid.clone()).collect();
+        for uuid in inside {
+            self.change(&uuid, |_, _| {});
+        }
+    }
+
+    /// Forgets networks that have stopped and that no VM is in.
+    fn tidy(&mut self) {
+        let known = &mut self.known;
+        let vms = &known.vms;
+        known.stopped.retain(|name| {
+            let needed = vms.values().any(|vm| vm.is_in(name));
+            if !needed {
+                known.networks.remove(name);
+            }
+            needed
+        });
+        if known.vms.is_empty() {
+            known.starts = 0;
+        }
+    }
+}
+
+impl From<Saved> for Knowledge {
+    fn from(known: Saved) -> Self {
+        let mut index = Index::default();
+        for (uuid, vm) in &known.vms {
+            index.insert(uuid, vm);
+        }
+        Self { known, index }
+    }
+}
+
+impl From<Knowledge> for Saved {
+    fn from(knowledge: Knowledge) -> Self {
+        knowledge.known
+    }
 }

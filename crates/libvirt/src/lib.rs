@@ -7,10 +7,22 @@
 //! Facts are hints, never triggers: the kernel says whether a VM is there, libvirt says which one it is.
 
 mod call;
+mod domain;
 mod fact;
+mod index;
 mod knowledge;
+mod mac;
+mod metadata;
+mod network;
+mod nic;
 pub mod spool;
+mod vm;
+mod xml;
 
 pub use call::{Call, Hook};
-pub use fact::{Fact, Fault, Metadata, Network, Nic, domain_status, network_status, read};
+pub use domain::{Domain, Interface, Port};
+pub use fact::{Fact, Fault, Stage, domain_status, network_status, read};
 pub use knowledge::{Knowledge, Place};
+pub use metadata::{InterfaceElement, Metadata, VmElement};
+pub use network::Network;
+pub use nic::Nic;
