@@ -91,8 +91,10 @@ impl Knowledge {
             .or_else(|| match tail_of_tap(place.port_mac) {
                 Some(tail) => {
                     let same = self.index.tail(tail).filter_map(|at| self.at(at));
+                    // A tap whose bridge has gone is a link of its own.
+                    let alone = place.link == place.port;
                     let here = same.filter(|(_, nic)| match &nic.bridge {
-                        Some(bridge) => bridge == place.link,
+                        Some(bridge) => bridge == place.link || alone,
                         None => true,
                     });
                     here.max_by_key(|found| (found.1.tap().is_none(), latest(found)))

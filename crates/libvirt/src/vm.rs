@@ -52,19 +52,20 @@ impl Vm {
         let uuid = domain.uuid;
         match stage {
             Stage::Migrate | Stage::Prepare => {
-                let incoming = stage == Stage::Migrate || self.announced;
-                self.announced = stage == Stage::Migrate;
+                self.announced |= stage == Stage::Migrate;
                 self.running = false;
                 self.status = false;
                 self.list(&uuid, domain.interfaces);
                 for attached in &mut self.nics {
                     attached.forget_ports();
-                    attached.nic.incoming = incoming;
+                    // Not undone by a start: its end undoes it, or the guest's first frame.
+                    attached.nic.incoming |= self.announced;
                 }
                 self.nics.retain(|attached| attached.interface.is_some());
             }
             Stage::Running => {
                 self.running = true;
+                self.announced = false;
                 self.list(&uuid, domain.interfaces);
                 self.nics.retain(|attached| attached.interface.is_some());
                 self.nics.iter_mut().for_each(Attached::keep_listed_port);
