@@ -42,7 +42,7 @@ pub struct Port {
     pub port: Option<String>,
     /// The network's name.
     pub network: String,
-    /// The bridge; none when there is none, as for macvtap.
+    /// Its bridge; that of its network when it is not told.
     pub bridge: Option<String>,
     /// The owner's name.
     pub vm: String,
@@ -73,11 +73,12 @@ impl Domain {
 impl Interface {
     /// None for one that hangs on no link, or has no MAC address.
     pub(crate) fn read(interface: Node<'_, '_>) -> Option<Self> {
-        let on_a_link = ["network", "bridge", "ethernet"].contains(&interface.attribute("type")?);
-        let mac = xml::attribute_of(interface, "mac", "address")?;
-        let source = |attribute| xml::attribute_of(interface, "source", attribute);
         // The state files keep what was asked for apart from what it came to.
         let actual = xml::child(interface, "actual");
+        let kind = actual.unwrap_or(interface).attribute("type")?;
+        let on_a_link = ["network", "bridge", "ethernet"].contains(&kind);
+        let mac = xml::attribute_of(interface, "mac", "address")?;
+        let source = |attribute| xml::attribute_of(interface, "source", attribute);
         let in_use = actual.and_then(|actual| xml::attribute_of(actual, "source", "bridge"));
         on_a_link.then_some(Self {
             mac: mac.parse().ok()?,
@@ -90,9 +91,17 @@ impl Interface {
 }
 
 impl Port {
-    /// Reads the `<networkport>` of `network`; of an older libvirt, the `<interface>` and the `<domain>` beside it.
-    pub(crate) fn read(hook_data: Node<'_, '_>, network: &crate::Network) -> Result<Self, Fault> {
+    /// Reads the `<networkport>` of `network`; of an older libvirt, the `<interface>` and the `<domain>` beside it. None for
+    /// one that is plugged into no bridge, but into a device of the host.
+    pub(crate) fn read(
+        hook_data: Node<'_, '_>,
+        network: &crate::Network,
+    ) -> Result<Option<Self>, Fault> {
         let named = xml::child(hook_data, "networkport");
+        let plug = named.and_then(|port| xml::attribute_of(port, "plug", "type"));
+        if plug.is_some_and(|plug| !["network", "bridge"].contains(&plug.as_str())) {
+            return Ok(None);
+        }
         let (port, owner) = match named {
             Some(port) => (port, xml::child(port, "owner")),
             None => {
@@ -110,14 +119,14 @@ impl Port {
             Some(port) => xml::attribute_of(port, "plug", "bridge"),
             None => network.bridge.clone(),
         };
-        Ok(Self {
+        Ok(Some(Self {
             port: named.and_then(|port| xml::text_of(port, "uuid")),
             network: network.name.clone(),
             bridge,
             vm,
             uuid,
             mac: mac.ok_or_else(|| Fault("the port has no <mac>".into()))?,
-        })
+        }))
     }
 }
 

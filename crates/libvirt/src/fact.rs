@@ -80,10 +80,15 @@ fn network_hook(operation: &str, xml: &str) -> Result<Vec<Fact>, Fault> {
         "updated" => vec![Fact::NetworkUpdated(network)],
         "port-created" | "plugged" => {
             let port = Port::read(data, &network)?;
-            vec![Fact::Network(network), Fact::Port(port)]
+            let mut facts = vec![Fact::Network(network)];
+            facts.extend(port.map(Fact::Port));
+            facts
         }
         // It comes for a network that has stopped, too.
-        "port-deleted" | "unplugged" => vec![Fact::PortGone(Port::read(data, &network)?)],
+        "port-deleted" | "unplugged" => {
+            let port = Port::read(data, &network)?;
+            port.map(Fact::PortGone).into_iter().collect()
+        }
         _ => vec![Fact::Network(network)],
     })
 }

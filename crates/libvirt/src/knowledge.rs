@@ -46,7 +46,9 @@ impl Knowledge {
     /// Takes in one more fact. True when that is news.
     pub fn learn(&mut self, fact: Fact) -> bool {
         match fact {
-            Fact::Network(network) => self.network(network),
+            Fact::Network(network) => {
+                self.known.stopped.remove(&network.name) | self.network(network)
+            }
             Fact::NetworkUpdated(network) => {
                 self.known.networks.contains_key(&network.name) && self.network(network)
             }
@@ -179,15 +181,13 @@ impl Knowledge {
     }
 
     fn network(&mut self, network: Network) -> bool {
-        let known = &mut self.known;
         let name = network.name.clone();
-        let started = known.stopped.remove(&name);
-        let before = known.networks.insert(name.clone(), network.clone());
-        if before.as_ref() == Some(&network) {
-            return started;
+        let before = self.known.networks.insert(name.clone(), network);
+        let news = before.as_ref() != self.known.networks.get(&name);
+        if news {
+            self.conclude_in(&name);
         }
-        self.conclude_in(&name);
-        true
+        news
     }
 
     fn network_gone(&mut self, name: String) -> bool {

@@ -35,6 +35,8 @@ pub(crate) enum Target {
     Ipc,
     /// The operator's files
     Config,
+    /// What libvirt's hooks and state files say
+    Libvirt,
 }
 
 impl Target {
@@ -45,15 +47,16 @@ impl Target {
             Self::Options => "options",
             Self::Ipc => "ipc",
             Self::Config => "config",
+            Self::Libvirt => "libvirt",
         }
     }
 
-    /// The longest input that libFuzzer makes, in bytes: a frame and its setup, a record, a config of some length.
+    /// The longest input that libFuzzer makes, in bytes: a frame and its setup, a record, a config of some length, a few calls.
     fn longest(self) -> u64 {
         match self {
             Self::Handle | Self::Options => 2000,
             Self::Ipc => 4200,
-            Self::Config => 6000,
+            Self::Config | Self::Libvirt => 6000,
         }
     }
 

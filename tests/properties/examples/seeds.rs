@@ -50,6 +50,9 @@ fn main() {
     for (name, text) in CONFIGS {
         write("config", name, text.as_bytes());
     }
+    for (name, calls) in LIVES {
+        write("libvirt", name, &calls_of(calls));
+    }
 }
 
 /// The DHCP requests of the captures, each kind of each client once.
@@ -198,6 +201,103 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         ("kept", up(ToAgent::Kept(kept))),
         ("claim", up(ToAgent::Claim(Generation(7)))),
     ]
+}
+
+/// The hook calls of a VM's life, and state files, as samples and the byte that chooses what each is.
+const LIVES: [(&str, &[(u8, &str)]); 6] = [
+    (
+        "one-nic",
+        &[
+            (1, "network-vm13-started"),
+            (8, "qemu-vm13-prepare"),
+            (4, "network-vm13-port-created"),
+            (9, "qemu-vm13-started"),
+            (10, "qemu-vm13-stopped"),
+            (5, "network-vm13-port-deleted"),
+            (2, "network-vm13-stopped"),
+        ],
+    ),
+    (
+        "host-bridge",
+        &[
+            (17, "network-hostbr30-start"),
+            (11, "qemu-vm31-prepare"),
+            (4, "network-hostbr30-port-created"),
+            (9, "qemu-vm31-start"),
+        ],
+    ),
+    (
+        "four-nics",
+        &[
+            (13, "status-web"),
+            (14, "status-vm13"),
+            (10, "qemu-web-stopped"),
+        ],
+    ),
+    (
+        "put-in",
+        &[
+            (4, "network-vm13hot-port-created"),
+            (9, "qemu-hot-reconnect"),
+            (5, "network-vm13hot-port-created"),
+        ],
+    ),
+    (
+        "without-ports",
+        &[(6, "network-old13-plugged"), (7, "network-old13-unplugged")],
+    ),
+    (
+        "with-dhcp",
+        &[
+            (14, "network-v3-updated"),
+            (3, "network-v3-updated"),
+            (14, "net-iso14"),
+        ],
+    ),
+];
+
+/// The calls, with what has no meaning here taken out.
+fn calls_of(calls: &[(u8, &str)]) -> Vec<u8> {
+    let samples =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../crates/libvirt/tests/samples");
+    let read = |(kind, name): &(u8, &str)| {
+        let xml = fs::read_to_string(samples.join(format!("{name}.xml"))).unwrap();
+        let telling = [
+            "name",
+            "uuid",
+            "mac",
+            "interface",
+            "source",
+            "target",
+            "actual",
+            "network",
+            "domain",
+            "devices",
+        ];
+        let telling = telling.into_iter().chain([
+            "hookData",
+            "owner",
+            "plug",
+            "bridge",
+            "ip",
+            "dhcp",
+            "range",
+            "host",
+            "metadata",
+            "slash32",
+            "s:",
+            "domstatus",
+        ]);
+        let telling: Vec<String> = telling
+            .flat_map(|tag| [format!("<{tag}"), format!("</{tag}")])
+            .collect();
+        let lines = xml
+            .lines()
+            .map(str::trim)
+            .filter(|line| telling.iter().any(|tag| line.starts_with(tag)));
+        [&[*kind][..], lines.collect::<String>().as_bytes()].concat()
+    };
+    calls.iter().map(read).collect::<Vec<_>>().join(&0)
 }
 
 /// What the shipped examples, which are seeds too, have not.

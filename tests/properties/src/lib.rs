@@ -10,11 +10,13 @@
 //! | [`options()`] | a message type and flags, `file`, `sname`, the options field | as above, and what was said in pieces is echoed whole |
 //! | [`ipc()`] | a record | what decodes is written as the same bytes again, and its binding can be served |
 //! | [`config()`] | files of TOML, with a NUL between two | what parses serves its links, and what does not says why |
+//! | [`libvirt()`] | hook calls and state files, with a NUL between two | whoever was told of is found until its end, and then nothing is left |
 
 mod config;
 mod expected;
 mod handle;
 mod ipc;
+mod libvirt;
 mod options;
 mod reply;
 pub mod setup;
@@ -24,6 +26,7 @@ pub use config::config;
 pub use expected::{Expected, Kind};
 pub use handle::{check, handle};
 pub use ipc::ipc;
+pub use libvirt::libvirt;
 pub use options::options;
 pub use reply::Reply;
 pub use wire::{Asked, Message, broadcast, mended, unicast};
@@ -32,9 +35,10 @@ pub use wire::{Asked, Message, broadcast, mended, unicast};
 pub type Property = fn(&[u8]);
 
 /// Each target by the name of its fuzz target, seeds and regressions.
-pub const TARGETS: [(&str, Property); 4] = [
+pub const TARGETS: [(&str, Property); 5] = [
     ("handle", handle),
     ("options", options),
     ("ipc", ipc),
     ("config", config),
+    ("libvirt", libvirt),
 ];

@@ -124,6 +124,7 @@ fn interfaces_on_no_link_of_the_host_or_without_a_mac_address_are_none() {
         <interface type='direct'><mac address='52:54:00:00:00:02'/><source dev='eth0'/></interface>\
         <interface type='hostdev'><mac address='52:54:00:00:00:03'/></interface>\
         <interface><mac address='52:54:00:00:00:04'/></interface>\
+        <interface type='network'><mac address='52:54:00:00:00:05'/><actual type='direct'/></interface>\
         <interface type='bridge'><source bridge='br0'/></interface>\
         <interface type='bridge'><mac address='broken'/><source bridge='br0'/></interface>";
     let said = domain_status(&domain("web", "1", "", interfaces)).unwrap();
@@ -131,6 +132,24 @@ fn interfaces_on_no_link_of_the_host_or_without_a_mac_address_are_none() {
         panic!("{said:?}");
     };
     assert_eq!(domain.interfaces, []);
+}
+
+#[test]
+fn a_port_of_a_device_of_the_host_is_none() {
+    let xml = port(
+        &network("blue", "virbr1", ""),
+        "p1",
+        ("web", "1"),
+        mac(1),
+        "",
+    );
+    let xml = xml.replace(
+        "<plug type='network' bridge=''/>",
+        "<plug type='direct' dev='eth0'/>",
+    );
+    let created = read(&call(Hook::Network, "port-created", &xml)).unwrap();
+    assert!(matches!(created[..], [Fact::Network(_)]), "{created:?}");
+    assert_eq!(read(&call(Hook::Network, "port-deleted", &xml)), Ok(vec![]));
 }
 
 #[test]

@@ -235,6 +235,14 @@ fn an_update_of_a_network_that_does_not_run_says_nothing() {
 }
 
 #[test]
+fn an_update_of_a_network_that_has_stopped_does_not_start_it() {
+    let mut host = started();
+    host.network("stopped", &blue());
+    host.network("updated", &network("blue", "virbr1", "<a/>"));
+    assert_eq!(host.0.network_of("virbr1"), None);
+}
+
+#[test]
 fn a_vm_that_is_restored_is_found_at_its_new_tap() {
     let mut host = started();
     host.qemu("stopped", &prepared());

@@ -374,7 +374,7 @@ fn xml(net: usize) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_nic_that_is_there_is_found_and_one_that_is_gone_is_not(
