@@ -69,7 +69,7 @@ impl Allocations {
         link: &LinkFacts,
     ) -> Result<Option<(Ipv4Addr, AddressSource)>, Unassigned> {
         let bound = || link.names().find_map(|name| self.bound.get(name).copied());
-        let (address, source) = match (link.requested, bound()) {
+        let (address, source) = match (link.metadata.address()?, bound()) {
             (Some(address), _) => (address, AddressSource::Metadata),
             (None, Some(address)) => (address, AddressSource::Bind),
             (None, None) => return Ok(None),

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub struct Explanation {
     /// The link's name.
     pub link: String,
-    /// The network that claims it.
+    /// The network whose addresses it gets.
     pub network: NetworkReason,
     /// The classes that the host knows it to be in, in the order of the config.
     pub classes: Vec<ClassReason>,
@@ -30,7 +30,7 @@ pub struct Explanation {
     pub claims: Vec<ClaimReason>,
 }
 
-/// Why a network claims a link.
+/// Why a link's VM is in a network.
 #[derive(Clone, Debug)]
 pub struct NetworkReason {
     /// Its name.
@@ -39,7 +39,9 @@ pub struct NetworkReason {
     pub origin: Origin,
     /// The gateway of its VMs.
     pub gateway: Ipv4Addr,
-    /// The first pattern of its `links` that takes the link.
+    /// The network that claims the link: this one, unless libvirt's metadata names this one ([`Config::chosen`]).
+    pub claimed_by: String,
+    /// The first pattern in the `links` of that one that takes the link.
     pub pattern: String,
     /// Where that stands.
     pub pattern_origin: Origin,
@@ -119,12 +121,13 @@ impl Config {
         link: &LinkFacts,
         assigned: Result<&Assignment, &Unassigned>,
     ) -> Result<Option<Explanation>, ClaimedTwice> {
-        let Some(network) = self.network_of(&link.name, &link.altnames)? else {
+        let Some(claimed) = self.network_of(&link.name, &link.altnames)? else {
             return Ok(None);
         };
-        let Some((pattern, pattern_origin, taken)) = network.links.claiming(link.names()) else {
+        let Some((pattern, pattern_origin, taken)) = claimed.links.claiming(link.names()) else {
             return Ok(None);
         };
+        let network = self.chosen(claimed, link).unwrap_or(claimed);
         let at = At {
             gateway: network.gateway,
             mtu: link.mtu,
@@ -158,6 +161,7 @@ impl Config {
                 name: network.name.clone(),
                 origin: network.origin.clone(),
                 gateway: network.gateway,
+                claimed_by: claimed.name.clone(),
                 pattern: pattern.to_string(),
                 pattern_origin: pattern_origin.clone(),
                 taken: taken.to_owned(),

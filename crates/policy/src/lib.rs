@@ -61,6 +61,7 @@ mod link;
 mod link_file;
 mod mac_prefix;
 mod merge;
+mod metadata;
 mod network;
 mod network_read;
 mod options;
@@ -88,8 +89,9 @@ pub use explain::{
     AddressReason, ClaimReason, ClassReason, Explanation, NetworkReason, OptionReason, Overridden,
 };
 pub use glob::Glob;
-pub use link::{LinkFacts, LinkKind, Metadata};
+pub use link::{LinkFacts, LinkKind};
 pub use mac_prefix::MacPrefix;
+pub use metadata::Metadata;
 pub use network::{Allocation, Ipv6, Network, Pool, Reservation, Selector, Subnet};
 pub use options::{
     Host, MOST_RAW_BYTES, MOST_ROUTES, MOST_SERVERS, MOST_TFTP_SERVERS, Mtu, Options, RawOption,

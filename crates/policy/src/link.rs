@@ -1,4 +1,5 @@
-use slash32_binding::{Ipv4Addr, MacAddr};
+use crate::Metadata;
+use slash32_binding::MacAddr;
 
 /// What a VM hangs on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,27 +34,8 @@ pub struct LinkFacts {
     pub tap_mac: Option<MacAddr>,
     /// The name of the libvirt network that the NIC is in.
     pub network: Option<String>,
-    /// The VM's tags in libvirt's metadata.
-    pub tags: Vec<String>,
-    /// The address that libvirt's metadata fixes for the NIC.
-    pub requested: Option<Ipv4Addr>,
-    /// All that libvirt's metadata (`urn:slash32:1`) asks for the NIC, as it is written there.
+    /// What libvirt's metadata asks for the NIC.
     pub metadata: Metadata,
-}
-
-/// What libvirt's metadata asks for one NIC, as it is written there; nothing of it was judged yet.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Metadata {
-    /// `address`: an IPv4 address, if it is a right one.
-    pub address: Option<String>,
-    /// `network`: the name of a `[[network]]`.
-    pub network: Option<String>,
-    /// `tags`.
-    pub tags: Vec<String>,
-    /// Options by the names of their config keys, `hostname` among them, and their values as text.
-    pub options: std::collections::BTreeMap<String, String>,
-    /// Why the address must not be taken from it, in one sentence.
-    pub fault: Option<String>,
 }
 
 impl LinkFacts {
@@ -70,8 +52,6 @@ impl LinkFacts {
             mac: None,
             tap_mac: None,
             network: None,
-            tags: Vec::new(),
-            requested: None,
             metadata: Metadata::default(),
         }
     }

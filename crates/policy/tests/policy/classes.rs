@@ -1,6 +1,6 @@
 //! Classes: who is in them, and what follows.
 
-use crate::common::{bridge, config};
+use crate::common::{bridge, config, tags};
 use slash32_binding::{Binding, Claim, Ipv4Addr, MacAddr, Setting, Text};
 use slash32_policy::{Allocations, Config, LinkFacts};
 
@@ -40,7 +40,7 @@ fn known() -> LinkFacts {
         uuid: Some("4DEA22B3-1D52-D8F3-2516-782E98AB3FA0".into()),
         mac: Some(MacAddr([0x52, 0x54, 0, 0xab, 0xcd, 0xef])),
         network: Some("lab".into()),
-        tags: vec!["gold".into(), "team:web".into()],
+        metadata: tags(&["gold", "team:web"]),
         ..bridge("virbr7")
     }
 }
@@ -185,7 +185,7 @@ fn what_a_guest_may_claim_becomes_an_overlay_each_and_the_first_in_the_config_is
 fn a_guest_class_with_a_fact_of_the_host_is_for_those_only() {
     let link = LinkFacts {
         mtu: 9000,
-        tags: vec!["gold".into()],
+        metadata: tags(&["gold"]),
         ..bridge("a")
     };
     let binding = binding_of(&with_classes(GUESTS, ""), &link);

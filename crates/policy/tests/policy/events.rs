@@ -1,6 +1,6 @@
 //! Whatever happens on a host, in whatever order: the promises of [`Allocations`] hold.
 
-use crate::common::{bridge, config, tap};
+use crate::common::{asks_for, bridge, config, tags, tap};
 use proptest::prelude::*;
 use slash32_binding::{Instant, Ipv4Addr, MacAddr};
 use slash32_policy::{
@@ -107,11 +107,11 @@ const LINKS: usize = 9;
 fn links() -> [LinkFacts; LINKS] {
     let uuid = |last: u8| Some(format!("00000000-0000-0000-0000-0000000000{last:02x}"));
     let mac = |last: u8| Some(MacAddr([0x52, 0x54, 0, 0, 0, last]));
-    let gold = || vec!["gold".to_owned()];
+    let gold = || tags(&["gold"]);
     [
         bridge("virbr1"),
         LinkFacts {
-            tags: gold(),
+            metadata: gold(),
             ..bridge("virbr2")
         },
         LinkFacts {
@@ -130,7 +130,7 @@ fn links() -> [LinkFacts; LINKS] {
         LinkFacts {
             uuid: uuid(2),
             mac: mac(4),
-            tags: gold(),
+            metadata: gold(),
             ..tap("vnet2")
         },
         // The same NIC as that of vnet1: a migration, or a clone.
@@ -141,7 +141,7 @@ fn links() -> [LinkFacts; LINKS] {
         },
         tap("vnet4"),
         LinkFacts {
-            requested: Some(address(10)),
+            metadata: asks_for(address(10)),
             ..bridge("virbr5")
         },
     ]
@@ -334,12 +334,14 @@ impl Host {
                 assert_eq!(network.reservations[reserved.unwrap()].address, address);
                 return;
             }
-            AddressSource::Metadata => assert_eq!(link.requested, Some(address)),
+            AddressSource::Metadata => {
+                assert_eq!(link.metadata.address, Some(address.to_string()));
+            }
             AddressSource::Bind => assert_eq!(self.bound.get(&link.name), Some(&address)),
             AddressSource::Mac => assert_eq!(link.mac.unwrap().0[5], address.octets()[3]),
             AddressSource::Automatic | AddressSource::Dynamic => {
                 assert!(self.bound.values().all(|bound| *bound != address));
-                let gold = link.tags.contains(&"gold".to_owned());
+                let gold = link.metadata.tags.contains(&"gold".to_owned());
                 let mut pools = network.pools();
                 assert!(
                     pools.any(|pool| pool.contains(address) && (gold || pool.class.is_empty()))
@@ -359,7 +361,7 @@ impl Host {
             Unassigned::NoReservation => assert_eq!(self.network().allocation, Allocation::Static),
             Unassigned::NoIdentity => assert_eq!(link.name, "vnet4"),
             Unassigned::NoFreeAddress { .. } => {
-                let gold = link.tags.contains(&"gold".to_owned());
+                let gold = link.metadata.tags.contains(&"gold".to_owned());
                 for (pool, usage) in self
                     .network()
                     .pools()
@@ -376,12 +378,13 @@ impl Host {
             }
             Unassigned::Refused { .. } => {
                 assert!(
-                    link.requested.is_some()
+                    link.metadata.address.is_some()
                         || self.bound.contains_key(&link.name)
                         || link.vm.is_some()
                         || link.mac.is_some()
                 );
             }
+            Unassigned::Metadata { .. } => panic!("all metadata here is right"),
             Unassigned::NoMac => assert_eq!(link.mac, None),
             Unassigned::MacOutside { .. } | Unassigned::NotOfClass { .. } => {}
         }

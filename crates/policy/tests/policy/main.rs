@@ -10,6 +10,7 @@ mod events;
 mod examples;
 mod explain;
 mod link_file;
+mod metadata;
 mod modes;
 mod refused_classes;
 mod refused_networks;
