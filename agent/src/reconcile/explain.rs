@@ -85,6 +85,7 @@ pub(super) fn link(
             line(&claim.origin)
         ));
     }
+    notes.extend(reasons.left_out.iter().cloned());
     let address = match &reasons.address {
         Ok(address) => ExplainedAddress {
             value: Some(address.address),
@@ -133,7 +134,7 @@ fn option(reason: &OptionReason) -> ExplainedOption {
     let overrides = reason.overridden.iter().map(|other| OverriddenOption {
         value: other.value.clone(),
         scope: other.scope.clone(),
-        origin: Some(line(&other.origin)),
+        origin: other.origin.as_ref().map(line),
     });
     ExplainedOption {
         key: reason.key.clone(),

@@ -28,6 +28,8 @@ pub struct Explanation {
     /// What else it gets when the guest says something of itself: in the order of the config, and the first that sets a key
     /// has it.
     pub claims: Vec<ClaimReason>,
+    /// What libvirt's metadata asks of options and is left out, a sentence for each.
+    pub left_out: Vec<String>,
 }
 
 /// Why a link's VM is in a network.
@@ -82,7 +84,7 @@ pub struct OptionReason {
     pub value: String,
     /// The scope that set it: `reservation 203.0.113.7`, `pool ...`, `class gold`, `global`, or `default`.
     pub scope: String,
-    /// Where; `None`: it is the default.
+    /// Where; `None`: in libvirt's metadata, or it is the default.
     pub origin: Option<Origin>,
     /// What wider scopes set, narrowest first, and is not in force.
     pub overridden: Vec<Overridden>,
@@ -95,8 +97,8 @@ pub struct Overridden {
     pub value: String,
     /// The scope that set it.
     pub scope: String,
-    /// Where.
-    pub origin: Origin,
+    /// Where; `None`: in libvirt's metadata.
+    pub origin: Option<Origin>,
 }
 
 /// A class that the guest may claim.
@@ -133,7 +135,8 @@ impl Config {
             mtu: link.mtu,
         };
         let membership = Membership::of(&self.classes, link);
-        let scopes = self.scopes(network, assigned.ok(), &membership);
+        let asked = self.asked(network, assigned.ok(), link, &membership);
+        let scopes = self.scopes(network, assigned.ok(), &membership, &asked.options);
         let mut options = in_force(&scopes, at);
         let claims = claims(&membership, &scopes, at, &mut options);
         for (key, value) in defaults() {
@@ -172,6 +175,7 @@ impl Config {
                 .map_err(ToString::to_string),
             options: options.into_values().collect(),
             claims,
+            left_out: asked.faults,
         }))
     }
 }
@@ -222,6 +226,7 @@ fn in_force(scopes: &[Scope<'_>], at: At) -> InForce {
     let mut options = InForce::new();
     for scope in scopes {
         for (key, value, origin) in entries(scope.options, at) {
+            let origin = (!scope.is_metadata()).then_some(origin);
             add(&mut options, key, value, scope.to_string(), origin);
         }
     }
@@ -229,8 +234,8 @@ fn in_force(scopes: &[Scope<'_>], at: At) -> InForce {
 }
 
 /// Adds what a wider scope sets than those before.
-fn add(options: &mut InForce, key: String, value: String, scope: String, origin: &Origin) {
-    let origin = origin.clone();
+fn add(options: &mut InForce, key: String, value: String, scope: String, origin: Option<&Origin>) {
+    let origin = origin.cloned();
     if let Some(option) = options.get_mut(&key) {
         option.overridden.push(Overridden {
             value,
@@ -243,7 +248,7 @@ fn add(options: &mut InForce, key: String, value: String, scope: String, origin:
         key: key.clone(),
         value,
         scope,
-        origin: Some(origin),
+        origin,
         overridden: Vec::new(),
     };
     options.insert(key, option);
@@ -275,17 +280,15 @@ fn claims(
         let mut own = InForce::new();
         for (key, value, origin) in entries(&class.options, at) {
             if stronger.contains_key(&key) {
-                add(options, key, value, scope.clone(), origin);
+                add(options, key, value, scope.clone(), Some(origin));
                 continue;
             }
-            let otherwise = options.get(&key).and_then(|option| {
-                Some(Overridden {
-                    value: option.value.clone(),
-                    scope: option.scope.clone(),
-                    origin: option.origin.clone()?,
-                })
+            let otherwise = options.get(&key).map(|option| Overridden {
+                value: option.value.clone(),
+                scope: option.scope.clone(),
+                origin: option.origin.clone(),
             });
-            add(&mut own, key.clone(), value, scope.clone(), origin);
+            add(&mut own, key.clone(), value, scope.clone(), Some(origin));
             if let Some(option) = own.get_mut(&key) {
                 option.overridden.extend(otherwise);
             }

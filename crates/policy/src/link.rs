@@ -59,10 +59,23 @@ impl LinkFacts {
     /// Under what an `automatic` network remembers the VM's address: its UUID and MAC address, `vm:UUID/MAC`, when both
     /// are known; else, for bridges only, the link's name, `link:NAME`.
     pub fn identity(&self) -> Option<String> {
-        match (&self.uuid, self.mac, self.kind) {
-            (Some(uuid), Some(mac), _) => Some(format!("vm:{}/{mac}", uuid.to_ascii_lowercase())),
-            (_, _, LinkKind::Bridge) => Some(link_identity(&self.name)),
-            (_, _, LinkKind::Tap) => None,
+        self.vm_identity().or_else(|| match self.kind {
+            LinkKind::Bridge => Some(link_identity(&self.name)),
+            LinkKind::Tap => None,
+        })
+    }
+
+    /// The identity of a VM that libvirt knows: `vm:UUID/MAC`.
+    pub fn vm_identity(&self) -> Option<String> {
+        let (uuid, mac) = (self.uuid.as_ref()?, self.mac?);
+        Some(format!("{VM}{}/{mac}", uuid.to_ascii_lowercase()))
+    }
+
+    /// The identity that the VM would have if nothing were known but its link.
+    pub(crate) fn name_identity(&self) -> String {
+        match self.kind {
+            LinkKind::Bridge => link_identity(&self.name),
+            LinkKind::Tap => tap_identity(&self.name),
         }
     }
 
@@ -78,6 +91,13 @@ impl LinkFacts {
             .chain(&self.altnames)
             .map(String::as_str)
     }
+}
+
+const VM: &str = "vm:";
+
+/// It is a [`LinkFacts::vm_identity`].
+pub(crate) fn is_vm(identity: &str) -> bool {
+    identity.starts_with(VM)
 }
 
 /// The identity of a VM of which nothing is known but its link.

@@ -218,3 +218,30 @@ fn an_overlay_sets_nothing_that_a_stronger_scope_sets() {
         [Setting::ServerName(Text::new("bios").unwrap())]
     );
 }
+
+#[test]
+fn a_vm_is_matched_by_its_name_whatever_characters_it_has() {
+    for (pattern, name, holds) in [
+        ("web 1", "web 1", true),
+        ("web ?", "web 1", true),
+        ("a[*]b", "a*b", true),
+        ("a[*]b", "axb", false),
+        ("a*b", "a*b", true),
+        ("ü", "ü", true),
+        ("ü*", "überweb", true),
+        ("ü", "u", false),
+        ("?", "ü", true),
+        ("日本-[0-9]", "日本-7", true),
+        ("[[]x]", "[x]", true),
+        ("\\\"x\\\\", "\"x\\", true),
+    ] {
+        let text = format!("[[class]]\nname = \"c\"\nmatch = {{ vm = \"{pattern}\" }}\n");
+        let link = LinkFacts {
+            vm: Some(name.into()),
+            ..bridge("virbr7")
+        };
+        let config = config(&text);
+        let classes = config.classes_of(&link).count();
+        assert_eq!(classes == 1, holds, "{pattern} {name}");
+    }
+}

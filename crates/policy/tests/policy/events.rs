@@ -17,6 +17,8 @@ enum Event {
     Leave(usize),
     /// Links are gone.
     Vanish(BTreeSet<usize>),
+    /// libvirt begins to tell which VM is on the link, or does so no more.
+    Known(usize),
     Sweep,
     Clock(u64),
     Release(usize),
@@ -39,6 +41,7 @@ fn event() -> impl Strategy<Value = Event> {
         12 => link().prop_map(Event::Vm),
         4 => link().prop_map(Event::Leave),
         1 => proptest::collection::btree_set(link(), 0..LINKS).prop_map(Event::Vanish),
+        4 => link().prop_map(Event::Known),
         4 => Just(Event::Sweep),
         2 => (0u64..40).prop_map(Event::Clock),
         1 => link().prop_map(Event::Release),
@@ -105,8 +108,6 @@ const LINKS: usize = 9;
 
 /// Bridges by name, taps by facts, one with a reservation, one of which nothing is known, one that libvirt fixes an address for.
 fn links() -> [LinkFacts; LINKS] {
-    let uuid = |last: u8| Some(format!("00000000-0000-0000-0000-0000000000{last:02x}"));
-    let mac = |last: u8| Some(MacAddr([0x52, 0x54, 0, 0, 0, last]));
     let gold = || tags(&["gold"]);
     [
         bridge("virbr1"),
@@ -147,6 +148,14 @@ fn links() -> [LinkFacts; LINKS] {
     ]
 }
 
+fn uuid(last: u8) -> Option<String> {
+    Some(format!("00000000-0000-0000-0000-0000000000{last:02x}"))
+}
+
+fn mac(last: u8) -> Option<MacAddr> {
+    Some(MacAddr([0x52, 0x54, 0, 0, 0, last]))
+}
+
 fn address(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(203, 0, 113, last)
 }
@@ -160,6 +169,8 @@ struct Host {
     disk: BTreeMap<String, Held>,
     /// Links with a VM.
     there: BTreeSet<usize>,
+    /// Links of which libvirt tells.
+    known: BTreeSet<usize>,
     given: HashMap<String, Ipv4Addr>,
     bound: BTreeMap<String, Ipv4Addr>,
     aside: BTreeMap<Ipv4Addr, Option<u64>>,
@@ -178,6 +189,7 @@ impl Host {
             now: 0,
             disk: BTreeMap::new(),
             there: BTreeSet::new(),
+            known: BTreeSet::new(),
             given: HashMap::new(),
             bound: BTreeMap::new(),
             aside: BTreeMap::new(),
@@ -189,12 +201,26 @@ impl Host {
         &self.config.networks[0]
     }
 
+    fn link(&self, index: usize) -> LinkFacts {
+        let mut link = links()[index].clone();
+        if self.known.contains(&index) && link.uuid.is_none() {
+            link.uuid = uuid(0x10 + index as u8);
+            link.mac = link.mac.or(mac(0x10 + index as u8));
+        }
+        link
+    }
+
     fn happen(&mut self, event: &Event) {
         let links = links();
         match event {
             Event::Vm(index) => {
                 self.there.insert(*index);
-                self.decide(&links[*index]);
+                self.decide(&self.link(*index));
+            }
+            Event::Known(index) => {
+                if !self.known.insert(*index) {
+                    self.known.remove(index);
+                }
             }
             Event::Leave(index) => {
                 self.there.remove(index);
@@ -285,7 +311,7 @@ impl Host {
 
     fn full_pass(&mut self) {
         self.given.clear();
-        let links = links();
+        let links: Vec<LinkFacts> = (0..LINKS).map(|index| self.link(index)).collect();
         // Of two links with one NIC, of which one is bound: whether the other finds its address depends on who is decided first.
         let bound = links
             .iter()
@@ -310,9 +336,15 @@ impl Host {
     }
 
     fn decide(&mut self, link: &LinkFacts) {
+        let before: BTreeMap<String, Held> = self
+            .allocations
+            .held()
+            .map(|held| (held.identity.clone(), held.clone()))
+            .collect();
         let result = self
             .allocations
             .assign(&self.config, &self.config.networks[0], link);
+        self.check_takeover(link, &before);
         let again = self
             .allocations
             .assign(&self.config, &self.config.networks[0], link);
@@ -353,6 +385,36 @@ impl Host {
             let identity = link.identity().unwrap();
             let first = *self.kept.entry(identity).or_insert(address);
             assert_eq!(first, address, "it stays with its VM");
+        }
+    }
+
+    /// What is held for a link is held for its VM once that is known: renamed, given up with what the VM had, or still there.
+    fn check_takeover(&mut self, link: &LinkFacts, before: &BTreeMap<String, Held>) {
+        let Some(identity) = link.vm_identity() else {
+            return;
+        };
+        let name = format!("link:{}", link.name);
+        let names = [name.clone(), format!("tap:{}", link.name)];
+        let after: BTreeMap<&str, Ipv4Addr> = self
+            .allocations
+            .held()
+            .map(|held| (held.identity.as_str(), held.address))
+            .collect();
+        let others = before.values();
+        for held in others.filter(|held| !names.contains(&held.identity)) {
+            let own = held.identity == identity;
+            assert!(
+                own || after.get(held.identity.as_str()) == Some(&held.address),
+                "{} lost its address to {}",
+                held.identity,
+                link.name
+            );
+        }
+        if let Some(first) = self.kept.remove(&name)
+            && !before.contains_key(&identity)
+            && before.get(&name).is_some_and(|held| held.address == first)
+        {
+            self.kept.insert(identity, first);
         }
     }
 
@@ -439,11 +501,11 @@ impl Host {
                 usage.used + usage.free + usage.reserved + usage.set_aside + usage.quarantined;
             assert_eq!(sum, usage.total);
             let next = self.allocations.next_candidates(self.network(), 99);
-            let own: Vec<Ipv4Addr> = next
+            let own: BTreeSet<Ipv4Addr> = next
                 .into_iter()
                 .filter(|a| (usage.first..=usage.last).contains(a))
                 .collect();
-            assert_eq!(own, free);
+            assert_eq!(own, free.into_iter().collect());
         }
     }
 }

@@ -251,7 +251,10 @@ fn every_value_of_every_example_is_explained_by_a_line_that_says_it() {
                         option
                             .overridden
                             .iter()
-                            .all(|other| other.origin.line_text().contains(key))
+                            .filter_map(|other| other.origin.as_ref())
+                            .filter(|origin| origin.line_text().contains(key))
+                            .count()
+                            == option.overridden.len()
                     );
                 }
                 let Ok(assignment) = assigned else { continue };

@@ -68,7 +68,7 @@ fn shown(options: &[OptionReason]) -> Vec<String> {
                 " < {:?} {} {}",
                 other.value,
                 other.scope,
-                other.origin.line()
+                line(other.origin.as_ref())
             );
         }
         text

@@ -9,6 +9,7 @@ mod config;
 mod events;
 mod examples;
 mod explain;
+mod identity;
 mod link_file;
 mod metadata;
 mod modes;
