@@ -47,6 +47,8 @@ pub(crate) struct VmLink {
     /// Of the last ACK, in seconds.
     pub(crate) lease_time: u32,
     pub(crate) released: bool,
+    /// Who the VM of this generation is, if libvirt tells: [`slash32_policy::LinkFacts::vm_identity`].
+    pub(crate) identity: Option<String>,
     pub(crate) route: bool,
     pub(crate) mac: Option<MacAddr>,
     pub(crate) counters: Counters,
@@ -122,6 +124,7 @@ impl VmLink {
             acked_digest: 0,
             lease_time: 0,
             released: false,
+            identity: None,
             route: false,
             mac: None,
             counters: Counters::ZERO,
@@ -149,6 +152,7 @@ impl VmLink {
         self.acked_at = None;
         self.acked_digest = 0;
         self.released = false;
+        self.identity = None;
         self.mac = None;
         self.options.clear();
         self.seen = Seen::default();
@@ -192,6 +196,7 @@ impl VmLink {
             address,
             acked_at: now.told(self.acked_at?).as_second(),
             expires_at: self.expires_at().map(|end| now.told(end).as_second()),
+            holder: self.identity.clone(),
         })
     }
 

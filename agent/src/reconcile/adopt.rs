@@ -124,6 +124,10 @@ impl Reconciler {
             vm.acked_at = state.last_ack_age.map(|age| now.ago(age));
             vm.lease_time = state.lease_time;
             vm.acked_digest = state.told;
+            // Until libvirt's facts are known again.
+            let lease = self.leases.get(&record.link);
+            let lease = lease.filter(|lease| lease.address == record.address);
+            vm.identity = lease.and_then(|lease| lease.holder.clone());
             if let Some(lease) = vm.lease(now) {
                 self.keep_lease(lease);
             }

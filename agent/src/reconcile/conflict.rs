@@ -6,7 +6,9 @@ use crate::route::ForeignRoute;
 use jiff::Timestamp;
 use slash32_binding::Instant;
 use slash32_control::EventKind;
-use slash32_policy::Allocations;
+use slash32_policy::{
+    AddressSource, Allocations, Assignment, Config, LinkFacts, Network, Refusal, Unassigned,
+};
 use slash32_store::{Change as Record, SetAside};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -39,6 +41,28 @@ impl Reconciler {
             .iter()
             .flat_map(|network| &network.subnets);
         subnets.any(|subnet| subnet.prefix.contains(address))
+    }
+
+    /// What [`Allocations::assign`] gives. An address that libvirt's metadata fixes is never set aside because another host
+    /// announces it: it may be that the VM was announced there before it came here.
+    pub(super) fn give_address(
+        &mut self,
+        config: &Config,
+        network: &Network,
+        facts: &LinkFacts,
+    ) -> Result<Assignment, Unassigned> {
+        let assigned = self.allocations.assign(config, network, facts);
+        match assigned {
+            Err(Unassigned::Refused {
+                address,
+                by: AddressSource::Metadata,
+                reason: Refusal::SetAside { why },
+            }) if why == ANNOUNCED => {
+                self.allocations.restore(address);
+                self.allocations.assign(config, network, facts)
+            }
+            assigned => assigned,
+        }
     }
 
     /// The config or an operator fixes the address for a VM.

@@ -1,6 +1,7 @@
 //! What one link should be: config, presence and allocation together.
 
 use super::Reconciler;
+use super::durable::Earlier;
 use crate::link::{Kind, Link, LinkTable};
 use crate::moment::Moment;
 use crate::plan::{DesiredLink, Serve};
@@ -71,10 +72,9 @@ impl Reconciler {
         let condition = match verdict {
             Verdict::Serve(service) => {
                 let vm = self.vms.get_mut(&link.ifindex)?;
-                vm.condition = Condition::Served(service.remark);
-                // A dynamic address is the next VM's: what an earlier one was acknowledged says nothing of it.
-                let may_keep = network.allocation != Allocation::Dynamic;
-                let serve = self.serve(link, service.stay, service.binding, may_keep)?;
+                vm.condition = Condition::Served(service.remark.clone());
+                let is_dynamic = network.allocation == Allocation::Dynamic;
+                let serve = self.serve(link, &service, is_dynamic)?;
                 let vm = self.vms.get(&link.ifindex)?;
                 let early = config.route.install == Install::Bind || vm.kept.is_some();
                 let keep_addresses = vm.runs_on_older() && vm.is_bound(Moment::now());
@@ -123,16 +123,24 @@ impl Reconciler {
             }
         };
         let facts = facts(&self.table, link);
-        let assignment = match self.allocations.assign(config, network, &facts) {
+        let assignment = match self.give_address(config, network, &facts) {
             Ok(assignment) => assignment,
             Err(reason) => return Verdict::Not(Condition::Unassigned(reason.to_string())),
+        };
+        let left_out = || {
+            let mut left_out = config.left_out(network, &assignment, &facts).into_iter();
+            let first = left_out.next()?;
+            Some(match left_out.len() {
+                0 => first,
+                more => format!("{first} (and {more} more: slash32 explain {})", link.name),
+            })
         };
         let remark = match (several, down) {
             (true, _) => Some(SEVERAL_PORTS.to_owned()),
             (_, true) => Some("the bridge is down".to_owned()),
-            _ => {
-                foreign_address(link, network.gateway).or_else(|| self.conflict(assignment.address))
-            }
+            _ => foreign_address(link, network.gateway)
+                .or_else(|| self.conflict(assignment.address))
+                .or_else(left_out),
         };
         let mut binding = config.binding(network, &assignment, &facts);
         // The agent put an earlier gateway there, and takes it away when the VM has renewed.
@@ -144,19 +152,22 @@ impl Reconciler {
         Verdict::Serve(Box::new(Service {
             stay,
             binding,
+            identity: facts.vm_identity(),
             remark,
             down,
         }))
     }
 
     /// The VM with this binding: the same generation while it stays and keeps its address, else a new one.
-    fn serve(
-        &mut self,
-        link: &Link,
-        stay: Stay,
-        binding: Binding,
-        may_keep: bool,
-    ) -> Option<Serve> {
+    fn serve(&mut self, link: &Link, service: &Service, is_dynamic: bool) -> Option<Serve> {
+        let Service { stay, binding, .. } = *service;
+        let earlier = self.earlier_lease(Earlier {
+            link: &link.name,
+            address: binding.address,
+            identity: service.identity.as_deref(),
+            is_dynamic,
+        });
+        let earlier = earlier.cloned();
         let route = host_route(&self.config.route, binding.address, link.ifindex);
         let vm = self.vms.get_mut(&link.ifindex)?;
         // Nothing is known of the link, because the store is a new one; but the kernel's route says that it was claimed.
@@ -168,18 +179,14 @@ impl Reconciler {
             _ => {
                 let generation = vm.begin_generation(stay, binding.address);
                 let now = Timestamp::now().as_second();
-                let lease = self
-                    .leases
-                    .get(&link.name)
-                    .filter(|lease| may_keep && lease.address == binding.address);
-                let running = lease.filter(|lease| lease.expires_at.is_none_or(|end| end > now));
+                let running = earlier.filter(|lease| lease.expires_at.is_none_or(|end| end > now));
                 vm.kept = match running {
                     Some(lease) => Some(KeptLease {
                         until: lease
                             .expires_at
                             .and_then(|end| Timestamp::from_second(end).ok()),
                     }),
-                    None => (was_claimed && may_keep).then_some(KeptLease { until: None }),
+                    None => (was_claimed && !is_dynamic).then_some(KeptLease { until: None }),
                 };
                 self.unsaved.push(Record::PutAttachment(attachment(
                     &self.boot,
@@ -191,6 +198,7 @@ impl Reconciler {
             }
         };
         vm.options = options(&binding);
+        vm.identity.clone_from(&service.identity);
         let serve = Serve {
             generation,
             binding,
@@ -283,6 +291,8 @@ enum Verdict {
 struct Service {
     stay: Stay,
     binding: Binding,
+    /// [`LinkFacts::vm_identity`]
+    identity: Option<String>,
     /// What an operator should know all the same.
     remark: Option<String>,
     down: bool,

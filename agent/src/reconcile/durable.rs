@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use slash32_policy::{Allocations, Config, Held};
 use slash32_store::{Change as Record, Lease, Records};
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -117,8 +118,41 @@ impl Reconciler {
     pub(super) fn keep_lease(&mut self, lease: Lease) {
         self.save_leases_at
             .get_or_insert(Instant::now() + LEASE_DELAY);
+        self.leave_behind(&lease);
         self.leases.insert(lease.link.clone(), lease.clone());
         self.unsaved_leases.insert(lease.link.clone(), lease);
+    }
+
+    /// A VM that hangs on another link now is on its former one no more.
+    fn leave_behind(&mut self, lease: &Lease) {
+        let known = self.leases.get(&lease.link);
+        if lease.holder.is_none() || known.is_some_and(|known| known.holder == lease.holder) {
+            return;
+        }
+        let elsewhere = |other: &&Lease| other.link != lease.link && other.holder == lease.holder;
+        let former = self.leases.values().filter(elsewhere);
+        for link in former.map(|other| other.link.clone()).collect::<Vec<_>>() {
+            self.leases.remove(&link);
+            self.unsaved_leases.remove(&link);
+            self.unsaved.push(Record::RemoveLease { link });
+        }
+    }
+
+    /// The lease of an earlier generation that the VM on a link may go on with. Where addresses are `dynamic`, one of the same
+    /// link and address says nothing of this VM, unless libvirt tells that it is the same one; and if it does, its lease counts
+    /// whatever link it was on.
+    pub(super) fn earlier_lease(&self, vm: Earlier<'_>) -> Option<&Lease> {
+        let is_same = |lease: &&Lease| {
+            lease.address == vm.address
+                && lease.holder.is_some()
+                && lease.holder.as_deref() == vm.identity
+        };
+        let on_link = self.leases.get(vm.link);
+        let on_link = on_link.filter(|lease| lease.address == vm.address && !vm.is_dynamic);
+        on_link.or_else(|| {
+            vm.identity?;
+            self.leases.values().find(is_same)
+        })
     }
 
     /// An address may have come free: VMs without one may have it.
@@ -150,6 +184,16 @@ impl Reconciler {
     }
 }
 
+/// A VM that may have been here before.
+#[derive(Clone, Copy)]
+pub(super) struct Earlier<'v> {
+    pub(super) link: &'v str,
+    pub(super) address: Ipv4Addr,
+    /// [`slash32_policy::LinkFacts::vm_identity`]
+    pub(super) identity: Option<&'v str>,
+    pub(super) is_dynamic: bool,
+}
+
 /// What the store says of who holds which address.
 pub(super) fn allocations(config: &Config, boot: &str, records: &Records) -> Allocations {
     let held = records.allocations.iter().map(|a| Held {
@@ -167,6 +211,13 @@ pub(super) fn allocations(config: &Config, boot: &str, records: &Records) -> All
                 address = display(address),
                 "{link} is bound to {address} in the store, which {refusal}"
             );
+        }
+    }
+    let mut leases: Vec<&Lease> = records.leases.iter().collect();
+    leases.sort_by_key(|lease| lease.acked_at);
+    for lease in leases {
+        if let Some(holder) = &lease.holder {
+            allocations.remember(holder, lease.address);
         }
     }
     for aside in &records.set_asides {

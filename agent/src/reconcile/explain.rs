@@ -4,7 +4,7 @@ use slash32_control::{
     ExplainedAddress, ExplainedNetwork, ExplainedOption, Explanation, LinkRow, OverriddenOption,
 };
 use slash32_policy::{
-    AddressSource, Allocations, Config, LinkFacts, Network, OptionReason, Origin,
+    AddressSource, Allocations, Config, LinkFacts, Network, NetworkReason, OptionReason, Origin,
 };
 use std::net::Ipv4Addr;
 
@@ -85,6 +85,7 @@ pub(super) fn link(
             line(&claim.origin)
         ));
     }
+    notes.extend(reasons.left_out.iter().cloned());
     let address = match &reasons.address {
         Ok(address) => ExplainedAddress {
             value: Some(address.address),
@@ -102,7 +103,7 @@ pub(super) fn link(
         link: Some(reasons.link.clone()),
         network: ExplainedNetwork {
             name: Some(network.name.clone()),
-            why: format!("its links match {} by {}", network.taken, network.pattern),
+            why: claimed(network),
             origin: Some(line(&network.pattern_origin)),
         },
         address,
@@ -112,11 +113,28 @@ pub(super) fn link(
     }
 }
 
+/// Why the VM is in this network.
+fn claimed(network: &NetworkReason) -> String {
+    let NetworkReason {
+        claimed_by,
+        taken,
+        pattern,
+        ..
+    } = network;
+    if *claimed_by == network.name {
+        format!("its links match {taken} by {pattern}")
+    } else {
+        format!(
+            "libvirt's metadata names it; the link is claimed by {claimed_by}, whose links match {taken} by {pattern}"
+        )
+    }
+}
+
 fn option(reason: &OptionReason) -> ExplainedOption {
     let overrides = reason.overridden.iter().map(|other| OverriddenOption {
         value: other.value.clone(),
         scope: other.scope.clone(),
-        origin: Some(line(&other.origin)),
+        origin: other.origin.as_ref().map(line),
     });
     ExplainedOption {
         key: reason.key.clone(),

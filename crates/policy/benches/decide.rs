@@ -3,7 +3,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use slash32_binding::{Binding, MacAddr};
-use slash32_policy::{Allocations, Config, LinkFacts, LinkKind, Source};
+use slash32_policy::{Allocations, Config, LinkFacts, LinkKind, Metadata, Source};
 use std::hint::black_box;
 
 /// Two networks, of which one has classes, a subnet of its own for one of them, and a thousand reservations.
@@ -62,10 +62,13 @@ fn links() -> Vec<LinkFacts> {
             vm: Some(format!("vm-{index}")),
             uuid: Some(format!("4dea22b3-1d52-d8f3-2516-{index:012x}")),
             mac: Some(MacAddr([0x52, 0x54, 0, a, b, c])),
-            tags: if index.is_multiple_of(10) {
-                vec!["gold".into()]
-            } else {
-                Vec::new()
+            metadata: Metadata {
+                tags: if index.is_multiple_of(10) {
+                    vec!["gold".into()]
+                } else {
+                    Vec::new()
+                },
+                ..Metadata::default()
             },
             ..LinkFacts::new(format!("virbr{index}"), LinkKind::Bridge)
         }

@@ -1,6 +1,7 @@
 use crate::{
     Assignment, Config, LinkFacts, Network, Unassigned,
-    link::{link_identity, tap_identity},
+    former::Former,
+    link::{is_vm, link_identity, tap_identity},
     stock::{Mark, Stock},
 };
 use slash32_binding::{Instant, Ipv4Addr};
@@ -41,7 +42,7 @@ pub struct SetAside {
 ///
 /// Invariants: no two identities hold one address, and no two links are assigned one; an address is free when it lies in a
 /// pool, is held by nobody, assigned to no link, not reserved, bound or set aside, and no gateway; whatever is held and not
-/// yet in the store is in the changes.
+/// yet in the store is in the changes; what is held for a link by name is held for the VM there once libvirt tells which one that is.
 ///
 /// A holding outlives its link, its pool and its network: a VM that comes back finds its address, if that may still be given.
 /// Only a `dynamic` one ends: when no link is assigned it any more, and its quarantine is over ([`Allocations::sweep`]).
@@ -66,6 +67,7 @@ pub struct Allocations {
     pub(crate) quarantined: BTreeMap<String, Instant>,
     /// `quarantine` of each network, in nanoseconds.
     pub(crate) quarantines: HashMap<String, u64>,
+    pub(crate) former: Former,
     /// Whose records are not in the store as they are here.
     pub(crate) changes: BTreeSet<String>,
 }
@@ -76,6 +78,8 @@ pub(crate) struct Given {
     pub(crate) address: Ipv4Addr,
     /// Whose holding it is, if it is one.
     pub(crate) identity: Option<String>,
+    /// The holding was made for this time of a VM on the link.
+    pub(crate) made: bool,
 }
 
 impl Allocations {
@@ -96,6 +100,7 @@ impl Allocations {
             gone: BTreeSet::new(),
             quarantined: BTreeMap::new(),
             quarantines: HashMap::new(),
+            former: Former::default(),
             changes: BTreeSet::new(),
         };
         for held in held {
@@ -139,7 +144,11 @@ impl Allocations {
 
     /// The address of a link: its reservation's; else what libvirt's metadata or an operator fixes; else by the network's
     /// allocation what its identity holds already, when that lies in a pool of this network that its classes admit it to and
-    /// is not fixed for another or set aside; else the lowest free address of the first such pool that has one.
+    /// is not fixed for another or set aside; else, where the allocation is `dynamic`, what it had last, if that is free; else the
+    /// lowest free address of the first such pool that has one, and of these rather one that no VM may come back for.
+    ///
+    /// A VM that libvirt tells of, and that holds nothing, takes over what is held for its link by name in this network and used by
+    /// nobody: so a host where libvirt begins to tell moves no VM.
     ///
     /// The answer is the same each time, until something changes. Errors: the reason of a link without an address, which then
     /// has none from before either.
@@ -155,9 +164,15 @@ impl Allocations {
             self.end(unheld);
         }
         let result = self.decide(config, network, link);
-        let given = result.as_ref().ok().map(|(_, given)| given.clone());
-        if let Some(before) = before.filter(|before| given.as_ref() != Some(before)) {
-            self.end(before);
+        let mut given = result.as_ref().ok().map(|(_, given)| given.clone());
+        match (before, &mut given) {
+            (Some(before), Some(given))
+                if (before.address, &before.identity) == (given.address, &given.identity) =>
+            {
+                given.made = before.made;
+            }
+            (Some(before), _) => self.end_for(link, before),
+            (None, _) => {}
         }
         if let Some(given) = given {
             if let Some(identity) = &given.identity {
@@ -198,7 +213,7 @@ impl Allocations {
         }
     }
 
-    fn rename_identity(&mut self, from: &str, to: &str) {
+    pub(crate) fn rename_identity(&mut self, from: &str, to: &str) {
         let Some(held) = self.held.remove(from) else {
             return;
         };
@@ -250,6 +265,9 @@ impl Allocations {
     /// `identity` has its address no more.
     pub(crate) fn drop_holding(&mut self, identity: &str) -> Option<Held> {
         let held = self.held.remove(identity)?;
+        if held.boot.is_some() && is_vm(identity) {
+            self.former.remember(identity, held.address);
+        }
         self.holders.remove(&held.address);
         self.gone.remove(identity);
         self.quarantined.remove(identity);
@@ -266,6 +284,25 @@ impl Allocations {
             self.gone.insert(held.identity.clone());
         }
         self.mark(given.address);
+    }
+
+    /// The same, when the link goes on with something else. What was made for a VM of which nothing was known but its link, and
+    /// libvirt says now which one it is, is left to nobody.
+    fn end_for(&mut self, link: &LinkFacts, given: Given) {
+        let name = link.name_identity();
+        let is_left =
+            given.made && given.identity.as_ref() == Some(&name) && link.passing_identity() != name;
+        self.end(given);
+        if is_left {
+            self.drop_holding(&name);
+        }
+    }
+
+    /// An address that a VM had that libvirt knows by this identity ([`LinkFacts::vm_identity`]): in a `dynamic` network it has it
+    /// again when it comes back, if it is still free. To be told after [`Allocations::new`] of what leases in the store say, those
+    /// that were acknowledged last at the end; a bounded number is remembered.
+    pub fn remember(&mut self, identity: &str, address: Ipv4Addr) {
+        self.former.remember(identity, address);
     }
 
     /// Tells the stock what an address is now.

@@ -22,7 +22,7 @@ pub struct Assignment {
 pub enum AddressSource {
     /// A `[[network.reservation]]` fits the VM.
     Reservation,
-    /// libvirt's metadata fixes it: [`crate::LinkFacts::requested`].
+    /// libvirt's metadata fixes it: [`crate::Metadata::address`].
     Metadata,
     /// An operator bound it to the link: [`crate::Allocations::bind`].
     Bind,
@@ -97,6 +97,12 @@ pub enum Unassigned {
         by: AddressSource,
         /// Why not.
         reason: Refusal,
+    },
+    /// libvirt's metadata asks for an address that is none, or for a network that there is not.
+    #[error("libvirt's metadata: {what}")]
+    Metadata {
+        /// What is wrong, in a sentence.
+        what: String,
     },
     /// The network is `mac`, and nobody but the guest knows the MAC address of its NIC.
     #[error("no MAC address known")]

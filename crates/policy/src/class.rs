@@ -92,7 +92,7 @@ impl HostMatch {
                 .is_some_and(|uuid| takes(&uuid.to_ascii_lowercase())),
             HostFact::Mac => link.mac.is_some_and(|mac| takes(&mac.to_string())),
             HostFact::Network => link.network.as_deref().is_some_and(takes),
-            HostFact::Tag => link.tags.iter().any(|tag| takes(tag)),
+            HostFact::Tag => link.metadata.tags.iter().any(|tag| takes(tag)),
         }
     }
 }

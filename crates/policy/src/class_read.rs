@@ -108,7 +108,7 @@ fn glob(item: &Item<'_>, fact: HostFact, errors: &mut Errors) -> Option<Glob> {
             Glob::parse_text(&text.to_ascii_lowercase())
         }),
         HostFact::Vm | HostFact::Network | HostFact::Tag => {
-            item.parsed(right, errors, Glob::parse_text)
+            item.parsed(right, errors, Glob::parse_name)
         }
     }
 }

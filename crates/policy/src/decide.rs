@@ -22,11 +22,13 @@ impl Allocations {
             wanted.add(&network.class);
             return Err(Unassigned::NotOfClass { classes: wanted });
         }
+        self.take_over(network, link);
         let reservation = network.reservation_of(link);
-        let (address, source) = match reservation.and_then(|at| network.reservations.get(at)) {
-            Some(reservation) => (reservation.address, AddressSource::Reservation),
+        let (address, source, made) = match reservation.and_then(|at| network.reservations.get(at))
+        {
+            Some(reservation) => (reservation.address, AddressSource::Reservation, false),
             None => match self.fixed_for(network, link)? {
-                Some(fixed) => fixed,
+                Some((address, source)) => (address, source, false),
                 None => self.allocate(network, link, &classes)?,
             },
         };
@@ -59,7 +61,30 @@ impl Allocations {
             subnet,
             pool,
         };
-        Ok((assignment, Given { address, identity }))
+        let given = Given {
+            address,
+            identity,
+            made,
+        };
+        Ok((assignment, given))
+    }
+
+    /// A VM that libvirt tells of, and that holds nothing, has what is held for its link by name, unless another link uses that. A
+    /// `dynamic` holding is another VM's, when this one was not there all the time.
+    fn take_over(&mut self, network: &Network, link: &LinkFacts) {
+        let Some(identity) = link.vm_identity() else {
+            return;
+        };
+        let name = link.name_identity();
+        let held = self.held.get(&name);
+        let held = held.filter(|held| held.network == network.name);
+        let is_its_own = held.is_some_and(|held| match self.links.get(&held.address) {
+            Some(user) => *user == link.name,
+            None => held.boot.is_none(),
+        });
+        if is_its_own && !self.held.contains_key(&identity) {
+            self.rename_identity(&name, &identity);
+        }
     }
 
     /// What libvirt's metadata, or else an operator, fixes for a link.
@@ -69,7 +94,7 @@ impl Allocations {
         link: &LinkFacts,
     ) -> Result<Option<(Ipv4Addr, AddressSource)>, Unassigned> {
         let bound = || link.names().find_map(|name| self.bound.get(name).copied());
-        let (address, source) = match (link.requested, bound()) {
+        let (address, source) = match (link.metadata.address()?, bound()) {
             (Some(address), _) => (address, AddressSource::Metadata),
             (None, Some(address)) => (address, AddressSource::Bind),
             (None, None) => return Ok(None),
@@ -120,20 +145,19 @@ impl Allocations {
         network: &Network,
         link: &LinkFacts,
         classes: &Membership<'_>,
-    ) -> Result<(Ipv4Addr, AddressSource), Unassigned> {
+    ) -> Result<(Ipv4Addr, AddressSource, bool), Unassigned> {
         let (identity, source) = match network.allocation {
             Allocation::Static => return Err(Unassigned::NoReservation),
             Allocation::Mac => {
-                return Ok((
-                    self.said_by_mac(network, link, classes)?,
-                    AddressSource::Mac,
-                ));
+                let address = self.said_by_mac(network, link, classes)?;
+                return Ok((address, AddressSource::Mac, false));
             }
             Allocation::Automatic => (link.identity(), AddressSource::Automatic),
             Allocation::Dynamic => (Some(link.passing_identity()), AddressSource::Dynamic),
         };
         let identity = identity.ok_or(Unassigned::NoIdentity)?;
-        Ok((self.hold(network, &identity, classes)?, source))
+        let is_new = !self.held.contains_key(&identity);
+        Ok((self.hold(network, &identity, classes)?, source, is_new))
     }
 
     /// What `identity` holds in `network`, from now on if not before.
@@ -152,7 +176,10 @@ impl Allocations {
                 // The network has another name or allocation now.
                 held.address
             }
-            _ => self.lowest_free(network, classes)?,
+            _ => match self.had_last(network, identity, classes) {
+                Some(address) => address,
+                None => self.lowest_free(network, classes)?,
+            },
         };
         self.drop_holding(identity);
         let held = Held {
@@ -166,6 +193,19 @@ impl Allocations {
         self.held.insert(identity.to_owned(), held);
         self.mark(address);
         Ok(address)
+    }
+
+    /// What a `dynamic` identity had before it went, if it may have that again.
+    fn had_last(
+        &self,
+        network: &Network,
+        identity: &str,
+        classes: &Membership<'_>,
+    ) -> Option<Ipv4Addr> {
+        let is_dynamic = network.allocation == Allocation::Dynamic;
+        let address = self.former.address_of(identity).filter(|_| is_dynamic)?;
+        let is_free = !self.links.contains_key(&address) && !self.holders.contains_key(&address);
+        (is_free && self.may_stay(network, address, classes)).then_some(address)
     }
 
     fn may_stay(&self, network: &Network, address: Ipv4Addr, classes: &Membership<'_>) -> bool {
@@ -189,7 +229,10 @@ impl Allocations {
                 continue;
             }
             admitted = true;
-            if let Some(address) = self.stock.free(block.first).next() {
+            let mut free = self.stock.free(block.first);
+            let unawaited = free.find(|address| !self.former.is_awaited(*address));
+            let address = unawaited.or_else(|| self.stock.free(block.first).next());
+            if let Some(address) = address {
                 return Ok(address);
             }
         }

@@ -68,7 +68,9 @@ impl Allocations {
         if let Some(link) = self.links.get(&address).cloned() {
             self.leave(&link);
         }
-        self.drop_holding(&identity)
+        let held = self.drop_holding(&identity);
+        self.former.forget(&identity);
+        held
     }
 
     /// An operator fixes `address` for a link. It is never given to another from now on, and the link has it when it is assigned

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub struct Explanation {
     /// The link's name.
     pub link: String,
-    /// The network that claims it.
+    /// The network whose addresses it gets.
     pub network: NetworkReason,
     /// The classes that the host knows it to be in, in the order of the config.
     pub classes: Vec<ClassReason>,
@@ -28,9 +28,11 @@ pub struct Explanation {
     /// What else it gets when the guest says something of itself: in the order of the config, and the first that sets a key
     /// has it.
     pub claims: Vec<ClaimReason>,
+    /// What libvirt's metadata asks of options and is left out, a sentence for each.
+    pub left_out: Vec<String>,
 }
 
-/// Why a network claims a link.
+/// Why a link's VM is in a network.
 #[derive(Clone, Debug)]
 pub struct NetworkReason {
     /// Its name.
@@ -39,7 +41,9 @@ pub struct NetworkReason {
     pub origin: Origin,
     /// The gateway of its VMs.
     pub gateway: Ipv4Addr,
-    /// The first pattern of its `links` that takes the link.
+    /// The network that claims the link: this one, unless libvirt's metadata names this one ([`Config::chosen`]).
+    pub claimed_by: String,
+    /// The first pattern in the `links` of that one that takes the link.
     pub pattern: String,
     /// Where that stands.
     pub pattern_origin: Origin,
@@ -80,7 +84,7 @@ pub struct OptionReason {
     pub value: String,
     /// The scope that set it: `reservation 203.0.113.7`, `pool ...`, `class gold`, `global`, or `default`.
     pub scope: String,
-    /// Where; `None`: it is the default.
+    /// Where; `None`: in libvirt's metadata, or it is the default.
     pub origin: Option<Origin>,
     /// What wider scopes set, narrowest first, and is not in force.
     pub overridden: Vec<Overridden>,
@@ -93,8 +97,8 @@ pub struct Overridden {
     pub value: String,
     /// The scope that set it.
     pub scope: String,
-    /// Where.
-    pub origin: Origin,
+    /// Where; `None`: in libvirt's metadata.
+    pub origin: Option<Origin>,
 }
 
 /// A class that the guest may claim.
@@ -119,18 +123,20 @@ impl Config {
         link: &LinkFacts,
         assigned: Result<&Assignment, &Unassigned>,
     ) -> Result<Option<Explanation>, ClaimedTwice> {
-        let Some(network) = self.network_of(&link.name, &link.altnames)? else {
+        let Some(claimed) = self.network_of(&link.name, &link.altnames)? else {
             return Ok(None);
         };
-        let Some((pattern, pattern_origin, taken)) = network.links.claiming(link.names()) else {
+        let Some((pattern, pattern_origin, taken)) = claimed.links.claiming(link.names()) else {
             return Ok(None);
         };
+        let network = self.chosen(claimed, link).unwrap_or(claimed);
         let at = At {
             gateway: network.gateway,
             mtu: link.mtu,
         };
         let membership = Membership::of(&self.classes, link);
-        let scopes = self.scopes(network, assigned.ok(), &membership);
+        let asked = self.asked(network, assigned.ok(), link, &membership);
+        let scopes = self.scopes(network, assigned.ok(), &membership, &asked.options);
         let mut options = in_force(&scopes, at);
         let claims = claims(&membership, &scopes, at, &mut options);
         for (key, value) in defaults() {
@@ -158,6 +164,7 @@ impl Config {
                 name: network.name.clone(),
                 origin: network.origin.clone(),
                 gateway: network.gateway,
+                claimed_by: claimed.name.clone(),
                 pattern: pattern.to_string(),
                 pattern_origin: pattern_origin.clone(),
                 taken: taken.to_owned(),
@@ -168,6 +175,7 @@ impl Config {
                 .map_err(ToString::to_string),
             options: options.into_values().collect(),
             claims,
+            left_out: asked.faults,
         }))
     }
 }
@@ -218,6 +226,7 @@ fn in_force(scopes: &[Scope<'_>], at: At) -> InForce {
     let mut options = InForce::new();
     for scope in scopes {
         for (key, value, origin) in entries(scope.options, at) {
+            let origin = (!scope.is_metadata()).then_some(origin);
             add(&mut options, key, value, scope.to_string(), origin);
         }
     }
@@ -225,8 +234,8 @@ fn in_force(scopes: &[Scope<'_>], at: At) -> InForce {
 }
 
 /// Adds what a wider scope sets than those before.
-fn add(options: &mut InForce, key: String, value: String, scope: String, origin: &Origin) {
-    let origin = origin.clone();
+fn add(options: &mut InForce, key: String, value: String, scope: String, origin: Option<&Origin>) {
+    let origin = origin.cloned();
     if let Some(option) = options.get_mut(&key) {
         option.overridden.push(Overridden {
             value,
@@ -239,7 +248,7 @@ fn add(options: &mut InForce, key: String, value: String, scope: String, origin:
         key: key.clone(),
         value,
         scope,
-        origin: Some(origin),
+        origin,
         overridden: Vec::new(),
     };
     options.insert(key, option);
@@ -271,17 +280,15 @@ fn claims(
         let mut own = InForce::new();
         for (key, value, origin) in entries(&class.options, at) {
             if stronger.contains_key(&key) {
-                add(options, key, value, scope.clone(), origin);
+                add(options, key, value, scope.clone(), Some(origin));
                 continue;
             }
-            let otherwise = options.get(&key).and_then(|option| {
-                Some(Overridden {
-                    value: option.value.clone(),
-                    scope: option.scope.clone(),
-                    origin: option.origin.clone()?,
-                })
+            let otherwise = options.get(&key).map(|option| Overridden {
+                value: option.value.clone(),
+                scope: option.scope.clone(),
+                origin: option.origin.clone(),
             });
-            add(&mut own, key.clone(), value, scope.clone(), origin);
+            add(&mut own, key.clone(), value, scope.clone(), Some(origin));
             if let Some(option) = own.get_mut(&key) {
                 option.overridden.extend(otherwise);
             }

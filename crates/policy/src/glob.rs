@@ -10,7 +10,7 @@ pub(crate) const LONGEST_NAME: usize = 127;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Glob {
     text: String,
-    /// What each token takes. ASCII only: no other character stands in a pattern.
+    /// What each token takes.
     tokens: Vec<Token>,
     /// Which of them are `*`, by bit.
     stars: States,
@@ -24,6 +24,8 @@ enum Token {
     AnyCharacter,
     /// A set of ASCII characters, by bit.
     OneOf(u128),
+    /// One that is not ASCII.
+    This(char),
 }
 
 /// What a pattern is made of.
@@ -31,6 +33,7 @@ enum Token {
 enum Alphabet {
     LinkName,
     Text,
+    Name,
 }
 
 /// The states a [`Glob`] may be in after some characters, by bit; bit `tokens.len()` is "all taken".
@@ -44,11 +47,19 @@ impl Glob {
         Self::over(Alphabet::LinkName, text)
     }
 
-    /// A pattern over any text: a VM's name, a tag, what a guest says of itself. Only printable ASCII stands in it.
+    /// A pattern over what a guest says of itself. Only printable ASCII stands in it.
     ///
     /// Errors: a sentence that says what is wrong and what would be right.
     pub fn parse_text(text: &str) -> Result<Self, String> {
         Self::over(Alphabet::Text, text)
+    }
+
+    /// A pattern over names that people give: of a VM, a libvirt network, a tag. Any character but a control character stands in
+    /// it, and in a set of characters only printable ASCII; `[*]` is a star itself.
+    ///
+    /// Errors: a sentence that says what is wrong and what would be right.
+    pub fn parse_name(text: &str) -> Result<Self, String> {
+        Self::over(Alphabet::Name, text)
     }
 
     fn over(alphabet: Alphabet, text: &str) -> Result<Self, String> {
@@ -59,6 +70,12 @@ impl Glob {
                 '*' => Token::AnyText,
                 '?' => Token::AnyCharacter,
                 '[' => Token::OneOf(parse_set(alphabet, text, &mut characters)?),
+                _ if alphabet == Alphabet::Name
+                    && !character.is_ascii()
+                    && !character.is_control() =>
+                {
+                    Token::This(character)
+                }
                 _ => Token::OneOf(bit(alphabet, text, character)?),
             };
             // Two stars are one; so no state is ever more than one step behind its closure.
@@ -69,13 +86,13 @@ impl Glob {
         if tokens.is_empty() {
             return Err(match alphabet {
                 Alphabet::LinkName => "is empty; a link name such as \"virbr7\" or a pattern such as \"virbr*\" would be right".into(),
-                Alphabet::Text => "is empty; a text, or a pattern such as \"ci-*\", would be right".into(),
+                Alphabet::Text | Alphabet::Name => "is empty; a text, or a pattern such as \"ci-*\", would be right".into(),
             });
         }
         if tokens.len() > LONGEST_NAME {
             let what = match alphabet {
                 Alphabet::LinkName => "longer than any link name",
-                Alphabet::Text => "too long",
+                Alphabet::Text | Alphabet::Name => "too long",
             };
             return Err(format!(
                 "is {what}; at most {LONGEST_NAME} characters would be right"
@@ -149,6 +166,7 @@ impl Token {
     fn takes(self, character: char) -> bool {
         match self {
             Self::AnyText | Self::AnyCharacter => true,
+            Self::This(own) => character == own,
             Self::OneOf(set) => character.is_ascii() && set & (1 << u32::from(character)) != 0,
         }
     }
@@ -194,7 +212,7 @@ fn parse_set(
 fn bit(alphabet: Alphabet, text: &str, character: char) -> Result<u128, String> {
     let fits = |c: char| match alphabet {
         Alphabet::LinkName => c.is_ascii_graphic() && !matches!(c, '/' | ':'),
-        Alphabet::Text => matches!(c, ' '..='~'),
+        Alphabet::Text | Alphabet::Name => matches!(c, ' '..='~'),
     };
     if fits(character) {
         return Ok(1 << u32::from(character));
@@ -206,7 +224,10 @@ fn bit(alphabet: Alphabet, text: &str, character: char) -> Result<u128, String> 
                 "has the character {character:?}, which is in no link name; {right:?} would be right"
             )
         }
-        Alphabet::Text => {
+        Alphabet::Name if !character.is_control() => format!(
+            "has the character {character:?} in a set, which holds ASCII only; a pattern of its own for each such name would be right"
+        ),
+        Alphabet::Text | Alphabet::Name => {
             let right: String = text
                 .chars()
                 .map(|c| if fits(c) { c } else { '?' })

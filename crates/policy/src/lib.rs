@@ -4,7 +4,7 @@
 //! file of its own. Nothing here parses what a guest sent.
 //!
 //! ```text
-//! read_sources ─▶ Config::parse ─▶ Config ─ network_of(link) ─▶ Network
+//! read_sources ─▶ Config::parse ─▶ Config ─ network_of(link), chosen(network) ─▶ Network
 //!                      │              │                            │
 //!                 ConfigErrors        └── Allocations::assign ─────┴─▶ Assignment ─ Config::binding ─▶ Binding
 //! ```
@@ -23,13 +23,14 @@
 //!
 //! # Precedence
 //!
-//! Each option is that of the narrowest scope that sets it: reservation, pool, subnet, network, class, global. An empty list
+//! Each option is that of the narrowest scope that sets it: reservation, libvirt's metadata, pool, subnet, network, class, global. An empty list
 //! or text counts as set, and stops the wider scopes. `raw` options are merged code by code. Of several classes the first
 //! in the config that sets a key has it; what a class sets that only the guest can say it is in, becomes one of the
 //! [`slash32_binding::Overlays`] of its binding, unless something stronger sets it.
 //!
 //! An address is that of the config's reservation, else the one that libvirt's metadata fixes, else the one that an operator
-//! bound to the link, else what the network's `allocation` gives. Classes of a network are asked of every VM; those of a
+//! bound to the link, else what the network's `allocation` gives. Metadata that is wrong spoils nothing but what it asks for:
+//! without its address the VM has none, and what is wrong of its options is left out and told. Classes of a network are asked of every VM; those of a
 //! subnet or a pool only of VMs that are allocated an address in it: who has one fixed, has it.
 //!
 //! # A pass
@@ -55,12 +56,15 @@ mod decide;
 mod ending;
 mod error;
 mod explain;
+mod former;
 mod free;
 mod glob;
 mod link;
 mod link_file;
 mod mac_prefix;
 mod merge;
+mod metadata;
+mod metadata_options;
 mod network;
 mod network_read;
 mod options;
@@ -88,8 +92,9 @@ pub use explain::{
     AddressReason, ClaimReason, ClassReason, Explanation, NetworkReason, OptionReason, Overridden,
 };
 pub use glob::Glob;
-pub use link::{LinkFacts, LinkKind, Metadata};
+pub use link::{LinkFacts, LinkKind};
 pub use mac_prefix::MacPrefix;
+pub use metadata::Metadata;
 pub use network::{Allocation, Ipv6, Network, Pool, Reservation, Selector, Subnet};
 pub use options::{
     Host, MOST_RAW_BYTES, MOST_ROUTES, MOST_SERVERS, MOST_TFTP_SERVERS, Mtu, Options, RawOption,

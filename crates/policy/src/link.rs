@@ -1,4 +1,5 @@
-use slash32_binding::{Ipv4Addr, MacAddr};
+use crate::Metadata;
+use slash32_binding::MacAddr;
 
 /// What a VM hangs on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,27 +34,8 @@ pub struct LinkFacts {
     pub tap_mac: Option<MacAddr>,
     /// The name of the libvirt network that the NIC is in.
     pub network: Option<String>,
-    /// The VM's tags in libvirt's metadata.
-    pub tags: Vec<String>,
-    /// The address that libvirt's metadata fixes for the NIC.
-    pub requested: Option<Ipv4Addr>,
-    /// All that libvirt's metadata (`urn:slash32:1`) asks for the NIC, as it is written there.
+    /// What libvirt's metadata asks for the NIC.
     pub metadata: Metadata,
-}
-
-/// What libvirt's metadata asks for one NIC, as it is written there; nothing of it was judged yet.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Metadata {
-    /// `address`: an IPv4 address, if it is a right one.
-    pub address: Option<String>,
-    /// `network`: the name of a `[[network]]`.
-    pub network: Option<String>,
-    /// `tags`.
-    pub tags: Vec<String>,
-    /// Options by the names of their config keys, `hostname` among them, and their values as text.
-    pub options: std::collections::BTreeMap<String, String>,
-    /// Why the address must not be taken from it, in one sentence.
-    pub fault: Option<String>,
 }
 
 impl LinkFacts {
@@ -70,8 +52,6 @@ impl LinkFacts {
             mac: None,
             tap_mac: None,
             network: None,
-            tags: Vec::new(),
-            requested: None,
             metadata: Metadata::default(),
         }
     }
@@ -79,10 +59,23 @@ impl LinkFacts {
     /// Under what an `automatic` network remembers the VM's address: its UUID and MAC address, `vm:UUID/MAC`, when both
     /// are known; else, for bridges only, the link's name, `link:NAME`.
     pub fn identity(&self) -> Option<String> {
-        match (&self.uuid, self.mac, self.kind) {
-            (Some(uuid), Some(mac), _) => Some(format!("vm:{}/{mac}", uuid.to_ascii_lowercase())),
-            (_, _, LinkKind::Bridge) => Some(link_identity(&self.name)),
-            (_, _, LinkKind::Tap) => None,
+        self.vm_identity().or_else(|| match self.kind {
+            LinkKind::Bridge => Some(link_identity(&self.name)),
+            LinkKind::Tap => None,
+        })
+    }
+
+    /// The identity of a VM that libvirt knows: `vm:UUID/MAC`.
+    pub fn vm_identity(&self) -> Option<String> {
+        let (uuid, mac) = (self.uuid.as_ref()?, self.mac?);
+        Some(format!("{VM}{}/{mac}", uuid.to_ascii_lowercase()))
+    }
+
+    /// The identity that the VM would have if nothing were known but its link.
+    pub(crate) fn name_identity(&self) -> String {
+        match self.kind {
+            LinkKind::Bridge => link_identity(&self.name),
+            LinkKind::Tap => tap_identity(&self.name),
         }
     }
 
@@ -98,6 +91,13 @@ impl LinkFacts {
             .chain(&self.altnames)
             .map(String::as_str)
     }
+}
+
+const VM: &str = "vm:";
+
+/// It is a [`LinkFacts::vm_identity`].
+pub(crate) fn is_vm(identity: &str) -> bool {
+    identity.starts_with(VM)
 }
 
 /// The identity of a VM of which nothing is known but its link.

@@ -14,12 +14,13 @@ pub(crate) const DEFAULT_LEASE_TIME: u32 = 86_400;
 
 impl Config {
     /// All that the answer to the VM on `link` depends on. Each option is that of the narrowest scope that sets it:
-    /// reservation, pool, subnet, network, class, global.
+    /// reservation, libvirt's metadata, pool, subnet, network, class, global.
     ///
-    /// It cannot fail: what does not fit a [`Binding`] was refused by [`Config::parse`].
+    /// It cannot fail: what does not fit a [`Binding`] was refused by [`Config::parse`], or is [`Config::left_out`].
     pub fn binding(&self, network: &Network, assignment: &Assignment, link: &LinkFacts) -> Binding {
         let classes = Membership::of(&self.classes, link);
-        let scopes = self.scopes(network, Some(assignment), &classes);
+        let asked = self.asked(network, Some(assignment), link, &classes);
+        let scopes = self.scopes(network, Some(assignment), &classes, &asked.options);
         let narrow = scopes.iter().filter(|scope| scope.is_narrow());
         let narrow: Vec<&Options> = narrow.map(|scope| scope.options).collect();
         let scopes: Vec<&Options> = scopes.iter().map(|scope| scope.options).collect();
@@ -42,18 +43,20 @@ impl Config {
         binding
     }
 
-    /// The scopes that an assignment is in, narrowest first; without one those of the network and wider.
+    /// The scopes that an assignment is in, narrowest first; without one metadata's, and those of the network and wider.
     pub(crate) fn scopes<'c>(
         &'c self,
         network: &'c Network,
         assignment: Option<&Assignment>,
         classes: &Membership<'c>,
+        metadata: &'c Options,
     ) -> Vec<Scope<'c>> {
         let reservation = assignment.and_then(|a| network.reservations.get(a.reservation?));
         let subnet = assignment.and_then(|a| network.subnets.get(a.subnet?));
         let pool = assignment.and_then(|a| subnet?.pools.get(a.pool?));
-        let mut scopes = Vec::with_capacity(5 + classes.0.len());
+        let mut scopes = Vec::with_capacity(6 + classes.0.len());
         scopes.extend(reservation.map(Scope::reservation));
+        scopes.push(Scope::metadata(metadata));
         scopes.extend(pool.map(Scope::pool));
         scopes.extend(subnet.map(Scope::subnet));
         scopes.push(Scope::network(network));

@@ -123,7 +123,7 @@ fn first_fault(
     fault(&scopes)
 }
 
-fn sets_times(options: &Options) -> bool {
+pub(crate) fn sets_times(options: &Options) -> bool {
     options.lease_time.is_some() || options.t1.is_some() || options.t2.is_some()
 }
 
@@ -131,6 +131,13 @@ struct Fault {
     key: &'static str,
     origin: Origin,
     message: String,
+}
+
+/// What is wrong with the three times that `scopes` come to, narrowest first, in a sentence.
+pub(crate) fn times_fault(scopes: &[&Options]) -> Option<String> {
+    let start = scopes.iter().position(|options| sets_times(options))?;
+    let fault = timer_fault(scopes.get(start..)?)?;
+    Some(format!("{}: {}", fault.key, fault.message))
 }
 
 fn raw_fault(scopes: &[&Options]) -> Option<Fault> {

@@ -27,7 +27,7 @@ impl Page {
     }
 }
 
-/// Where in the config a value stands. Its `Display` is `FILE:LINE`.
+/// Where in the config a value stands. Its `Display` is `FILE:LINE`; of what stands in no file, only what it stands in.
 #[derive(Clone)]
 pub struct Origin {
     page: Arc<Page>,
@@ -96,6 +96,9 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.page.text.is_empty() {
+            return f.write_str(self.file());
+        }
         write!(f, "{}:{}", self.file(), self.line())
     }
 }

@@ -61,7 +61,12 @@ impl Allocations {
     pub fn next_candidates(&self, network: &Network, n: usize) -> Vec<Ipv4Addr> {
         let blocks = network.blocks();
         blocks
-            .flat_map(|block| self.stock.free(block.first).take(n))
+            .flat_map(|block| {
+                let free = || self.stock.free(block.first);
+                let awaited = |address: &Ipv4Addr| self.former.is_awaited(*address);
+                let first = free().filter(move |address| !awaited(address));
+                first.chain(free().filter(awaited)).take(n)
+            })
             .collect()
     }
 

@@ -19,6 +19,16 @@ pub(crate) struct Item<'d> {
 }
 
 impl<'d> Item<'d> {
+    /// A value that stands under no key.
+    pub(crate) fn new(value: &'d DeValue<'d>, page: &Arc<Page>, origin: Origin) -> Self {
+        Self {
+            key: String::new(),
+            value,
+            page: Arc::clone(page),
+            origin,
+        }
+    }
+
     /// Adds an error about this value, and is the `None` that its reader returns.
     pub(crate) fn wrong<T>(&self, message: impl Into<String>, errors: &mut Errors) -> Option<T> {
         errors.add(&self.origin, self.key.as_str(), message);

@@ -11,6 +11,7 @@ pub(crate) struct Scope<'c> {
 #[derive(Clone, Copy)]
 enum Kind<'c> {
     Reservation(&'c Reservation),
+    Metadata,
     Pool(&'c Pool),
     Subnet(&'c Subnet),
     Network(&'c Network),
@@ -23,6 +24,13 @@ impl<'c> Scope<'c> {
         Self {
             kind: Kind::Reservation(of),
             options: &of.options,
+        }
+    }
+
+    pub(crate) fn metadata(options: &'c Options) -> Self {
+        Self {
+            kind: Kind::Metadata,
+            options,
         }
     }
 
@@ -61,6 +69,11 @@ impl<'c> Scope<'c> {
         }
     }
 
+    /// It stands in no file.
+    pub(crate) fn is_metadata(&self) -> bool {
+        matches!(self.kind, Kind::Metadata)
+    }
+
     /// Narrower than a class.
     pub(crate) fn is_narrow(&self) -> bool {
         !matches!(self.kind, Kind::Class(_) | Kind::Global)
@@ -71,6 +84,7 @@ impl fmt::Display for Scope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Kind::Reservation(of) => write!(f, "reservation {}", of.address),
+            Kind::Metadata => f.write_str("libvirt metadata"),
             Kind::Pool(of) => write!(f, "pool {}-{}", of.first, of.last),
             Kind::Subnet(of) => write!(f, "subnet {}", of.prefix),
             Kind::Network(of) => write!(f, "network {}", of.name),

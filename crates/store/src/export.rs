@@ -6,7 +6,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// The version of the document; it changes with the version of any record.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,7 +79,8 @@ pub fn parse_export(text: &str) -> Result<Records, ImportError> {
     })?;
     match head.version {
         None => return Err(ImportError::NotAnExport),
-        Some(VERSION) => {}
+        // What later versions added may be missing.
+        Some(1..=VERSION) => {}
         Some(found) => {
             let known = VERSION;
             return Err(ImportError::OtherVersion { found, known });

@@ -60,6 +60,10 @@ pub struct Lease {
     /// When it ends, in seconds since 1970 (UTC); `None` is never.
     #[serde(with = "seconds::optional")]
     pub expires_at: Option<i64>,
+    /// The VM, as libvirt knows it: its uuid and MAC, as in [`Allocation::identity`]. `None` where libvirt did not tell, and for a
+    /// record of before that was noted.
+    #[serde(default)]
+    pub holder: Option<String>,
 }
 
 /// One VM's time on a link: while all of it holds, the VM behind the link is still the same one.
@@ -200,7 +204,7 @@ impl Record for SetAside {
 
 impl Record for Lease {
     const KIND: &'static str = "lease";
-    const VERSION: u64 = 2;
+    const VERSION: u64 = 3;
     const TABLE: &'static str = "leases";
 
     fn key(&self) -> String {

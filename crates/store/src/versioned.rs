@@ -40,6 +40,6 @@ pub(crate) fn decode<T: Record>(bytes: &[u8]) -> Result<T, Unreadable> {
         let found = version;
         return Err(Unreadable::Newer { found, known });
     }
-    // Every version so far is read by one type: what version 2 added may be missing.
+    // Every version so far is read by one type: what a later one added may be missing.
     serde_json::from_value(value).map_err(malformed)
 }

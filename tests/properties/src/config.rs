@@ -39,6 +39,16 @@ fn serve(config: &Config) {
         match assigned {
             Ok(assignment) => {
                 let binding = config.binding(network, &assignment, &link);
+                let times = [
+                    binding.renewal_time,
+                    binding.rebinding_time,
+                    Some(binding.lease_time),
+                ];
+                let times: Vec<u32> = times.into_iter().flatten().collect();
+                // Of two classes that set times each is judged alone.
+                assert!(times.is_sorted() || config.classes.len() > 1, "{times:?}");
+                let left_out = config.left_out(network, &assignment, &link).len();
+                assert_eq!(left_out > 0, !link.metadata.options.is_empty());
                 assert_eq!(binding.address, assignment.address);
                 assert_eq!(binding.gateway, network.gateway);
                 can_be_sent(binding);
@@ -70,6 +80,16 @@ fn gets_an_offer(binding: &Binding, client: MacAddr) {
     assert!(reply.is_some());
 }
 
+/// What libvirt's metadata asks for every other link: some of it goes with one config and not with another.
+const ASKED: [(&str, &str); 6] = [
+    ("lease-time", "10m"),
+    ("t1", "4m"),
+    ("mtu", "auto"),
+    ("dns", "gateway 192.0.2.53"),
+    ("boot-file", "menu"),
+    ("hostname", "not a name"),
+];
+
 /// Links of the names that people give them, and those that reservations name.
 fn links(config: &Config) -> Vec<LinkFacts> {
     let usual = ["virbr13", "virbr0", "vnet7", "br-lab1", "tap0", "a"];
@@ -95,7 +115,11 @@ fn links(config: &Config) -> Vec<LinkFacts> {
             link.uuid = Some("4dea22b3-1d52-d8f3-2516-782e98ab3fa0".into());
             link.mac = Some(MacAddr([0x52, 0x54, 0, 0, 0, i as u8]));
             link.network = Some("public".into());
-            link.tags = vec!["gold".into()];
+            link.metadata.tags = vec!["gold".into()];
+        }
+        if i % 2 == 0 {
+            let asked = ASKED.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            link.metadata.options = asked.into();
         }
         link
     };

@@ -1,6 +1,6 @@
 //! Classes: who is in them, and what follows.
 
-use crate::common::{bridge, config};
+use crate::common::{bridge, config, tags};
 use slash32_binding::{Binding, Claim, Ipv4Addr, MacAddr, Setting, Text};
 use slash32_policy::{Allocations, Config, LinkFacts};
 
@@ -40,7 +40,7 @@ fn known() -> LinkFacts {
         uuid: Some("4DEA22B3-1D52-D8F3-2516-782E98AB3FA0".into()),
         mac: Some(MacAddr([0x52, 0x54, 0, 0xab, 0xcd, 0xef])),
         network: Some("lab".into()),
-        tags: vec!["gold".into(), "team:web".into()],
+        metadata: tags(&["gold", "team:web"]),
         ..bridge("virbr7")
     }
 }
@@ -185,7 +185,7 @@ fn what_a_guest_may_claim_becomes_an_overlay_each_and_the_first_in_the_config_is
 fn a_guest_class_with_a_fact_of_the_host_is_for_those_only() {
     let link = LinkFacts {
         mtu: 9000,
-        tags: vec!["gold".into()],
+        metadata: tags(&["gold"]),
         ..bridge("a")
     };
     let binding = binding_of(&with_classes(GUESTS, ""), &link);
@@ -217,4 +217,31 @@ fn an_overlay_sets_nothing_that_a_stronger_scope_sets() {
         overlays(&binding)[0].1,
         [Setting::ServerName(Text::new("bios").unwrap())]
     );
+}
+
+#[test]
+fn a_vm_is_matched_by_its_name_whatever_characters_it_has() {
+    for (pattern, name, holds) in [
+        ("web 1", "web 1", true),
+        ("web ?", "web 1", true),
+        ("a[*]b", "a*b", true),
+        ("a[*]b", "axb", false),
+        ("a*b", "a*b", true),
+        ("ü", "ü", true),
+        ("ü*", "überweb", true),
+        ("ü", "u", false),
+        ("?", "ü", true),
+        ("日本-[0-9]", "日本-7", true),
+        ("[[]x]", "[x]", true),
+        ("\\\"x\\\\", "\"x\\", true),
+    ] {
+        let text = format!("[[class]]\nname = \"c\"\nmatch = {{ vm = \"{pattern}\" }}\n");
+        let link = LinkFacts {
+            vm: Some(name.into()),
+            ..bridge("virbr7")
+        };
+        let config = config(&text);
+        let classes = config.classes_of(&link).count();
+        assert_eq!(classes == 1, holds, "{pattern} {name}");
+    }
 }

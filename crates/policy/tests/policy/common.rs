@@ -1,7 +1,7 @@
 //! What the tests of this crate share.
 
 use slash32_binding::MacAddr;
-use slash32_policy::{Config, LinkFacts, LinkKind, Source};
+use slash32_policy::{Config, LinkFacts, LinkKind, Metadata, Source};
 
 /// A source named `test.toml`.
 pub(crate) fn source(text: &str) -> Source {
@@ -29,6 +29,22 @@ pub(crate) fn tap(name: &str) -> LinkFacts {
     LinkFacts {
         kind: LinkKind::Tap,
         ..bridge(name)
+    }
+}
+
+/// Metadata with these tags.
+pub(crate) fn tags(tags: &[&str]) -> Metadata {
+    Metadata {
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        ..Metadata::default()
+    }
+}
+
+/// Metadata that asks for this address.
+pub(crate) fn asks_for(address: impl ToString) -> Metadata {
+    Metadata {
+        address: Some(address.to_string()),
+        ..Metadata::default()
     }
 }
 

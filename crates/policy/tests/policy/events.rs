@@ -1,6 +1,6 @@
 //! Whatever happens on a host, in whatever order: the promises of [`Allocations`] hold.
 
-use crate::common::{bridge, config, tap};
+use crate::common::{asks_for, bridge, config, tags, tap};
 use proptest::prelude::*;
 use slash32_binding::{Instant, Ipv4Addr, MacAddr};
 use slash32_policy::{
@@ -17,6 +17,8 @@ enum Event {
     Leave(usize),
     /// Links are gone.
     Vanish(BTreeSet<usize>),
+    /// libvirt begins to tell which VM is on the link, or does so no more.
+    Known(usize),
     Sweep,
     Clock(u64),
     Release(usize),
@@ -39,6 +41,7 @@ fn event() -> impl Strategy<Value = Event> {
         12 => link().prop_map(Event::Vm),
         4 => link().prop_map(Event::Leave),
         1 => proptest::collection::btree_set(link(), 0..LINKS).prop_map(Event::Vanish),
+        4 => link().prop_map(Event::Known),
         4 => Just(Event::Sweep),
         2 => (0u64..40).prop_map(Event::Clock),
         1 => link().prop_map(Event::Release),
@@ -105,13 +108,11 @@ const LINKS: usize = 9;
 
 /// Bridges by name, taps by facts, one with a reservation, one of which nothing is known, one that libvirt fixes an address for.
 fn links() -> [LinkFacts; LINKS] {
-    let uuid = |last: u8| Some(format!("00000000-0000-0000-0000-0000000000{last:02x}"));
-    let mac = |last: u8| Some(MacAddr([0x52, 0x54, 0, 0, 0, last]));
-    let gold = || vec!["gold".to_owned()];
+    let gold = || tags(&["gold"]);
     [
         bridge("virbr1"),
         LinkFacts {
-            tags: gold(),
+            metadata: gold(),
             ..bridge("virbr2")
         },
         LinkFacts {
@@ -130,7 +131,7 @@ fn links() -> [LinkFacts; LINKS] {
         LinkFacts {
             uuid: uuid(2),
             mac: mac(4),
-            tags: gold(),
+            metadata: gold(),
             ..tap("vnet2")
         },
         // The same NIC as that of vnet1: a migration, or a clone.
@@ -141,10 +142,18 @@ fn links() -> [LinkFacts; LINKS] {
         },
         tap("vnet4"),
         LinkFacts {
-            requested: Some(address(10)),
+            metadata: asks_for(address(10)),
             ..bridge("virbr5")
         },
     ]
+}
+
+fn uuid(last: u8) -> Option<String> {
+    Some(format!("00000000-0000-0000-0000-0000000000{last:02x}"))
+}
+
+fn mac(last: u8) -> Option<MacAddr> {
+    Some(MacAddr([0x52, 0x54, 0, 0, 0, last]))
 }
 
 fn address(last: u8) -> Ipv4Addr {
@@ -160,6 +169,8 @@ struct Host {
     disk: BTreeMap<String, Held>,
     /// Links with a VM.
     there: BTreeSet<usize>,
+    /// Links of which libvirt tells.
+    known: BTreeSet<usize>,
     given: HashMap<String, Ipv4Addr>,
     bound: BTreeMap<String, Ipv4Addr>,
     aside: BTreeMap<Ipv4Addr, Option<u64>>,
@@ -178,6 +189,7 @@ impl Host {
             now: 0,
             disk: BTreeMap::new(),
             there: BTreeSet::new(),
+            known: BTreeSet::new(),
             given: HashMap::new(),
             bound: BTreeMap::new(),
             aside: BTreeMap::new(),
@@ -189,12 +201,26 @@ impl Host {
         &self.config.networks[0]
     }
 
+    fn link(&self, index: usize) -> LinkFacts {
+        let mut link = links()[index].clone();
+        if self.known.contains(&index) && link.uuid.is_none() {
+            link.uuid = uuid(0x10 + index as u8);
+            link.mac = link.mac.or(mac(0x10 + index as u8));
+        }
+        link
+    }
+
     fn happen(&mut self, event: &Event) {
         let links = links();
         match event {
             Event::Vm(index) => {
                 self.there.insert(*index);
-                self.decide(&links[*index]);
+                self.decide(&self.link(*index));
+            }
+            Event::Known(index) => {
+                if !self.known.insert(*index) {
+                    self.known.remove(index);
+                }
             }
             Event::Leave(index) => {
                 self.there.remove(index);
@@ -285,7 +311,7 @@ impl Host {
 
     fn full_pass(&mut self) {
         self.given.clear();
-        let links = links();
+        let links: Vec<LinkFacts> = (0..LINKS).map(|index| self.link(index)).collect();
         // Of two links with one NIC, of which one is bound: whether the other finds its address depends on who is decided first.
         let bound = links
             .iter()
@@ -310,9 +336,15 @@ impl Host {
     }
 
     fn decide(&mut self, link: &LinkFacts) {
+        let before: BTreeMap<String, Held> = self
+            .allocations
+            .held()
+            .map(|held| (held.identity.clone(), held.clone()))
+            .collect();
         let result = self
             .allocations
             .assign(&self.config, &self.config.networks[0], link);
+        self.check_takeover(link, &before);
         let again = self
             .allocations
             .assign(&self.config, &self.config.networks[0], link);
@@ -334,12 +366,14 @@ impl Host {
                 assert_eq!(network.reservations[reserved.unwrap()].address, address);
                 return;
             }
-            AddressSource::Metadata => assert_eq!(link.requested, Some(address)),
+            AddressSource::Metadata => {
+                assert_eq!(link.metadata.address, Some(address.to_string()));
+            }
             AddressSource::Bind => assert_eq!(self.bound.get(&link.name), Some(&address)),
             AddressSource::Mac => assert_eq!(link.mac.unwrap().0[5], address.octets()[3]),
             AddressSource::Automatic | AddressSource::Dynamic => {
                 assert!(self.bound.values().all(|bound| *bound != address));
-                let gold = link.tags.contains(&"gold".to_owned());
+                let gold = link.metadata.tags.contains(&"gold".to_owned());
                 let mut pools = network.pools();
                 assert!(
                     pools.any(|pool| pool.contains(address) && (gold || pool.class.is_empty()))
@@ -354,12 +388,42 @@ impl Host {
         }
     }
 
+    /// What is held for a link is held for its VM once that is known: renamed, given up with what the VM had, or still there.
+    fn check_takeover(&mut self, link: &LinkFacts, before: &BTreeMap<String, Held>) {
+        let Some(identity) = link.vm_identity() else {
+            return;
+        };
+        let name = format!("link:{}", link.name);
+        let names = [name.clone(), format!("tap:{}", link.name)];
+        let after: BTreeMap<&str, Ipv4Addr> = self
+            .allocations
+            .held()
+            .map(|held| (held.identity.as_str(), held.address))
+            .collect();
+        let others = before.values();
+        for held in others.filter(|held| !names.contains(&held.identity)) {
+            let own = held.identity == identity;
+            assert!(
+                own || after.get(held.identity.as_str()) == Some(&held.address),
+                "{} lost its address to {}",
+                held.identity,
+                link.name
+            );
+        }
+        if let Some(first) = self.kept.remove(&name)
+            && !before.contains_key(&identity)
+            && before.get(&name).is_some_and(|held| held.address == first)
+        {
+            self.kept.insert(identity, first);
+        }
+    }
+
     fn check_reason(&self, link: &LinkFacts, reason: &Unassigned) {
         match reason {
             Unassigned::NoReservation => assert_eq!(self.network().allocation, Allocation::Static),
             Unassigned::NoIdentity => assert_eq!(link.name, "vnet4"),
             Unassigned::NoFreeAddress { .. } => {
-                let gold = link.tags.contains(&"gold".to_owned());
+                let gold = link.metadata.tags.contains(&"gold".to_owned());
                 for (pool, usage) in self
                     .network()
                     .pools()
@@ -376,12 +440,13 @@ impl Host {
             }
             Unassigned::Refused { .. } => {
                 assert!(
-                    link.requested.is_some()
+                    link.metadata.address.is_some()
                         || self.bound.contains_key(&link.name)
                         || link.vm.is_some()
                         || link.mac.is_some()
                 );
             }
+            Unassigned::Metadata { .. } => panic!("all metadata here is right"),
             Unassigned::NoMac => assert_eq!(link.mac, None),
             Unassigned::MacOutside { .. } | Unassigned::NotOfClass { .. } => {}
         }
@@ -436,11 +501,11 @@ impl Host {
                 usage.used + usage.free + usage.reserved + usage.set_aside + usage.quarantined;
             assert_eq!(sum, usage.total);
             let next = self.allocations.next_candidates(self.network(), 99);
-            let own: Vec<Ipv4Addr> = next
+            let own: BTreeSet<Ipv4Addr> = next
                 .into_iter()
                 .filter(|a| (usage.first..=usage.last).contains(a))
                 .collect();
-            assert_eq!(own, free);
+            assert_eq!(own, free.into_iter().collect());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What we ship, the parser takes.
 
-use crate::common::{bridge, tap};
+use crate::common::{asks_for, bridge, tags, tap};
 use slash32_binding::{Claim, Ipv4Addr, MacAddr, Setting};
 use slash32_policy::{Allocations, Config, LinkFacts, Network, Selector, Source, read_sources};
 use std::{fs, path::PathBuf};
@@ -112,11 +112,11 @@ fn a_few_addresses_are_given_wherever_they_come_from() {
 #[test]
 fn a_cut_of_a_block_gives_its_own_and_what_is_fixed_for_all() {
     let gold = LinkFacts {
-        tags: vec!["gold".into()],
+        metadata: tags(&["gold"]),
         ..bridge("virbr2")
     };
     let moved = LinkFacts {
-        requested: Some([203, 0, 113, 200].into()),
+        metadata: asks_for("203.0.113.200"),
         ..bridge("virbr3")
     };
     assert_eq!(
@@ -207,7 +207,7 @@ fn links_of(network: &Network) -> Vec<LinkFacts> {
     let known = LinkFacts {
         uuid: Some("4dea22b3-1d52-d8f3-2516-782e98ab3fa0".into()),
         mac: Some(MacAddr([0x52, 0x54, 0, 20, 0, 7])),
-        tags: vec!["gold".into()],
+        metadata: tags(&["gold"]),
         ..bridge(name)
     };
     let reserved = network.reservations.iter().map(|reservation| {
@@ -251,7 +251,10 @@ fn every_value_of_every_example_is_explained_by_a_line_that_says_it() {
                         option
                             .overridden
                             .iter()
-                            .all(|other| other.origin.line_text().contains(key))
+                            .filter_map(|other| other.origin.as_ref())
+                            .filter(|origin| origin.line_text().contains(key))
+                            .count()
+                            == option.overridden.len()
                     );
                 }
                 let Ok(assignment) = assigned else { continue };

@@ -1,6 +1,6 @@
 //! Why a link gets what it gets, with the line that says so.
 
-use crate::common::{bridge, config};
+use crate::common::{asks_for, bridge, config};
 use slash32_policy::{
     AddressSource, Allocations, Config, Explanation, LinkFacts, OptionReason, Origin,
 };
@@ -68,7 +68,7 @@ fn shown(options: &[OptionReason]) -> Vec<String> {
                 " < {:?} {} {}",
                 other.value,
                 other.scope,
-                other.origin.line()
+                line(other.origin.as_ref())
             );
         }
         text
@@ -160,7 +160,6 @@ fn the_address_is_told_with_what_gave_it() {
     allocations
         .bind("virbr3", "203.0.113.30".parse().unwrap())
         .unwrap();
-    let requested = Some("203.0.113.40".parse().unwrap());
     for (link, source, identity, within, at) in [
         (
             bridge("virbr9"),
@@ -185,7 +184,7 @@ fn the_address_is_told_with_what_gave_it() {
         ),
         (
             LinkFacts {
-                requested,
+                metadata: asks_for("203.0.113.40"),
                 ..bridge("virbr4")
             },
             AddressSource::Metadata,

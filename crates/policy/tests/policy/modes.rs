@@ -1,6 +1,6 @@
 //! Ways of allocation, what operators and libvirt fix, and addresses that are in use elsewhere.
 
-use crate::common::{bridge, config, tap};
+use crate::common::{asks_for, bridge, config, tap};
 use slash32_binding::{Instant, Ipv4Addr, MacAddr};
 use slash32_policy::{
     AddressSource, Allocations, Assignment, Config, Held, LinkFacts, PoolUse, Unassigned,
@@ -313,7 +313,7 @@ fn automatic() -> Host {
 
 fn requesting(name: &str, last: u8) -> LinkFacts {
     LinkFacts {
-        requested: Some(address(last)),
+        metadata: asks_for(address(last)),
         ..bridge(name)
     }
 }
@@ -352,7 +352,7 @@ fn what_is_fixed_outside_the_config_and_may_not_be_is_told() {
         assert_eq!(host.refusal(&requesting("c", last)), expected);
     }
     let elsewhere = LinkFacts {
-        requested: Some(Ipv4Addr::new(192, 0, 2, 1)),
+        metadata: asks_for("192.0.2.1"),
         ..bridge("c")
     };
     assert_eq!(

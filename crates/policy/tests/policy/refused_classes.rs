@@ -46,12 +46,27 @@ r#"test.toml:3:17: class.match.tag: is empty, so that nothing would match; one v
     3 | match = { tag = [] }
       |                 ^^"#;
 
-    a_pattern_that_is_not_ascii_is_told: r#"[[class]]
+    a_pattern_of_what_guests_say_that_is_not_ascii_is_told: r#"[[class]]
 name = "gold"
-match = { vm = "gedächtnis-*" }"# =>
-r#"test.toml:3:16: class.match.vm: "gedächtnis-*" has the character 'ä', which no pattern can hold; "ged?chtnis-*" would be right
-    3 | match = { vm = "gedächtnis-*" }
-      |                ^^^^^^^^^^^^^^"#;
+match = { user-class = "gedächtnis-*" }
+options = { mtu = 1400 }"# =>
+r#"test.toml:3:24: class.match.user-class: "gedächtnis-*" has the character 'ä', which no pattern can hold; "ged?chtnis-*" would be right
+    3 | match = { user-class = "gedächtnis-*" }
+      |                        ^^^^^^^^^^^^^^"#;
+
+    a_set_that_is_not_ascii_is_told: r#"[[class]]
+name = "gold"
+match = { vm = "[äö]*" }"# =>
+r#"test.toml:3:16: class.match.vm: "[äö]*" has the character 'ä' in a set, which holds ASCII only; a pattern of its own for each such name would be right
+    3 | match = { vm = "[äö]*" }
+      |                ^^^^^^^"#;
+
+    a_pattern_with_a_control_character_is_told: r#"[[class]]
+name = "gold"
+match = { vm = "a\tb" }"# =>
+r#"test.toml:3:16: class.match.vm: "a\tb" has the character '\t', which no pattern can hold; "a?b" would be right
+    3 | match = { vm = "a\tb" }
+      |                ^^^^^^"#;
 
     an_architecture_that_there_is_none_of_is_told: r#"[[class]]
 name = "efi"

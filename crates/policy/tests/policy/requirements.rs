@@ -1,6 +1,6 @@
 //! Kea's requirements of shared networks (S.1 to S.10), each as a test: what an operator writes, and what comes of it.
 
-use crate::common::{bridge, config, errors, source};
+use crate::common::{bridge, config, errors, source, tags};
 use slash32_binding::Binding;
 use slash32_policy::{Allocations, Config, LinkFacts};
 
@@ -43,7 +43,7 @@ impl Host {
 
 fn tagged(name: &str, tag: &str) -> LinkFacts {
     LinkFacts {
-        tags: vec![tag.into()],
+        metadata: tags(&[tag]),
         ..bridge(name)
     }
 }

@@ -28,6 +28,23 @@ fn the_same_records_give_the_same_text_in_any_order() {
 }
 
 #[test]
+fn an_export_of_before_leases_had_holders_is_read() {
+    let held = |lease: Lease| Lease {
+        holder: None,
+        ..lease
+    };
+    let records = Records {
+        leases: some().leases.into_iter().map(held).collect(),
+        ..some()
+    };
+    let text = export(&records)
+        .replace("\"slash32-store\": 2", "\"slash32-store\": 1")
+        .replace(",\n      \"holder\": null", "");
+    assert!(!text.contains("holder"), "{text}");
+    assert_eq!(parse_export(&text), Ok(records));
+}
+
+#[test]
 fn an_import_takes_the_place_of_all_that_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");
@@ -86,7 +103,7 @@ fn a_wrong_document_is_refused_with_one_sentence_that_says_where() {
         ("[]", "this is no export of slash32: it has no number \"slash32-store\" at its top".into()),
         ("{}", "this is no export of slash32: it has no number \"slash32-store\" at its top".into()),
         ("{\"slash32-store\": \"1\"}", "this is no export of slash32: it has no number \"slash32-store\" at its top".into()),
-        ("{\"slash32-store\": 2, \"other\": 1}", "the export has version 2, and this slash32 knows 1: import it with the slash32 that made it".into()),
+        ("{\"slash32-store\": 3, \"other\": 1}", "the export has version 3, and this slash32 knows 2: import it with the slash32 that made it".into()),
         ("{\"slash32-store\": 1}", "the export cannot be read: missing field `allocations` at line 1 column 20".into()),
     ].map(|(text, said)| (text.to_owned(), said)).into_iter().chain([
         (document("\"more\": []"), "the export cannot be read: unknown field `more`, expected one of `slash32-store`, `allocations`, `reservations`, `set_asides`, `leases`, `attachments` at line 2 column 6".into()),
@@ -155,6 +172,7 @@ fn records() -> impl Strategy<Value = Records> {
                     address: address(0),
                     acked_at: *acked_at,
                     expires_at: *expires_at,
+                    holder: expires_at.map(|end| format!("vm:{end}")),
                 })
                 .collect(),
             ..Records::default()

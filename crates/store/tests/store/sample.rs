@@ -41,6 +41,7 @@ pub(crate) fn lease(link: &str, number: u32) -> Lease {
         address: address(number),
         acked_at: 1_700_000_003,
         expires_at: Some(1_700_086_403),
+        holder: None,
     }
 }
 
@@ -73,6 +74,7 @@ pub(crate) fn some() -> Records {
             lease("virbr13", 7),
             Lease {
                 expires_at: None,
+                holder: Some("vm:4dea22b3-1d52-d8f3-2516-782e98ab3fa0/52:54:00:12:34:56".into()),
                 ..lease("virbr14", 7)
             },
         ],

@@ -73,6 +73,7 @@ fn of_format_1() -> Records {
             address: address(7),
             acked_at: 1_700_000_000,
             expires_at: None,
+            holder: None,
         }],
         attachments: vec![Attachment {
             link: link(),
@@ -130,8 +131,24 @@ fn a_file_of_format_1_is_opened_and_is_one_of_format_2_from_then_on() {
         .unwrap();
     assert_eq!(
         std::str::from_utf8(row.unwrap().value()).unwrap(),
-        r#"{"v":2,"link":"virbr13","address":"203.0.113.7","acked_at":"2023-11-14T22:13:20Z","expires_at":null}"#
+        r#"{"v":3,"link":"virbr13","address":"203.0.113.7","acked_at":"2023-11-14T22:13:20Z","expires_at":null,"holder":null}"#
     );
+}
+
+#[test]
+fn a_lease_of_before_its_holder_was_noted_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    make_store(&path);
+    put(
+        &path,
+        "leases",
+        "x",
+        r#"{"v":2,"link":"x","address":"203.0.113.9","acked_at":"2023-11-14T22:13:20Z","expires_at":null}"#,
+    );
+    let leases = Embedded::read(&path).unwrap().leases;
+    let lease = leases.iter().find(|lease| lease.link == "x").unwrap();
+    assert_eq!((lease.address, &lease.holder), (address(9), &None));
 }
 
 #[test]
@@ -171,7 +188,7 @@ fn a_record_of_a_newer_version_is_refused_and_named() {
         ("allocations", "allocation x", 3),
         ("reservations", "reservation x", 2),
         ("set_asides", "set-aside address x", 2),
-        ("leases", "lease x", 3),
+        ("leases", "lease x", 4),
         ("attachments", "attachment x", 2),
     ] {
         let folder = tempfile::tempdir().unwrap();
