@@ -35,7 +35,7 @@ mod services;
 
 pub(crate) use facts::Facts;
 pub(crate) use finding::{Finding, Found, Severity};
-pub(crate) use gather::gather;
+pub(crate) use gather::{command, gather, processes};
 
 /// A check: it judges the facts, and adds what it finds.
 pub(crate) struct Check {

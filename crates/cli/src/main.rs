@@ -18,8 +18,10 @@ mod commands;
 mod doctor;
 mod filter;
 mod guest;
+mod hook;
 mod output;
 mod screen;
+mod shim;
 mod table;
 mod view;
 
@@ -29,6 +31,9 @@ use std::future::Future;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if hook::serve(std::env::args_os().skip(1)) {
+        return ExitCode::SUCCESS;
+    }
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(code) => code,
@@ -69,6 +74,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Doctor { config, .. } => {
             return with_agent(commands::doctor::run(&socket, &config, json));
         }
+        Command::Hook(hook) => return with_agent(commands::hook::run(hook, json)),
         Command::Store(StoreCommand::Export { file }) => {
             with_agent(commands::store::export(&socket, &file))?;
         }

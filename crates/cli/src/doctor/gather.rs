@@ -1,11 +1,13 @@
 //! Reads the host: one dump a kind, nothing changed.
 
-mod command;
+pub(crate) mod command;
 mod files;
 mod links;
 mod operator;
 mod rules;
 mod sockets;
+
+pub(crate) use files::processes;
 
 use super::facts::{Facts, Link, VmLink};
 use slash32_control::State;

@@ -18,7 +18,7 @@ const SECURITY_MODULES: &str = "/sys/kernel/security/lsm";
 const DEPTH: u32 = 8;
 
 /// The name and a pid of each kind of process that shares our network namespace.
-pub(super) fn processes() -> BTreeMap<String, u32> {
+pub(crate) fn processes() -> BTreeMap<String, u32> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
     let own = namespace("self");
     let mut processes = BTreeMap::new();
