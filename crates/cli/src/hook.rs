@@ -15,6 +15,7 @@ mod leave;
 mod log;
 mod runtime;
 
+pub(crate) use leave::has_room;
 pub(crate) use runtime::Runtime;
 
 use crate::output::clean;

@@ -5,6 +5,7 @@
 //! nothing else; an error is one sentence on stderr.
 //!
 //! Exit codes: 0 done, 1 failed, 2 not called as it wants to be (or, of `doctor`, not all could be checked). When nobody reads stdout any more (`| head`) it is done.
+//! A call of libvirt's hook ([`hook`]) always exits with 0 and prints nothing.
 //!
 //! # Invariants
 //!

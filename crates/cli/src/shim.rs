@@ -4,12 +4,13 @@
 //! ours stands in the folder, beside whatever else is there; on an older libvirt it is the one script when there is none.
 //! A script that is not ours is never touched.
 //!
-//! A daemon of libvirt looks whether there is any script for a hook when it starts (`virHookInitialize`), and calls none
-//! when there was none.
+//! A daemon of libvirt looks whether there is any script for a hook when it starts, and calls none when there was none
+//! (`virHookInitialize`); once there was one it reads the folder at each call. SIGHUP has it look again, and a restart has it
+//! tell of the VMs that run, too: so a restart is what an operator is asked for.
 
 mod libvirt;
 
-pub(crate) use libvirt::Libvirt;
+pub(crate) use libvirt::{DAEMONS, Libvirt};
 
 use crate::hook::Runtime;
 use anyhow::{Context, bail};
@@ -273,22 +274,26 @@ pub(crate) fn install(
     Ok(())
 }
 
-/// Takes our scripts away, and the folders that this leaves empty. Returns the scripts that are gone.
+/// Takes our scripts away, and a folder that this leaves empty. Returns the scripts that are gone.
 ///
 /// Errors: one cannot be removed.
 pub(crate) fn uninstall(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut gone = Vec::new();
     for hook in Hook::ALL {
-        let places = Places::of(folder, hook);
-        for path in [places.drop_in, places.script] {
+        let Places {
+            script, drop_in, ..
+        } = Places::of(folder, hook);
+        for path in [drop_in, script] {
             if !Found::at(&path).is_ours() {
                 continue;
             }
             fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+            if let Some(parent) = path.parent().filter(|parent| *parent != folder) {
+                // Not when something else is in it.
+                let _ = fs::remove_dir(parent);
+            }
             gone.push(path);
         }
-        // Not when something else is in it.
-        let _ = fs::remove_dir(folder.join(format!("{}.d", hook.name())));
     }
     Ok(gone)
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) async fn run(hook: HookArguments, as_json: bool) -> anyhow::Result<ExitCode> {
-    let (runtime, folder) = (hook.runtime(), &hook.hooks_dir);
+    let (runtime, folder) = (hook.runtime(), &std::path::absolute(&hook.hooks_dir)?);
     match hook.command {
         HookCommand::Install => install(folder, runtime.as_ref(), as_json).await,
         HookCommand::Uninstall => uninstall(folder, as_json).await,

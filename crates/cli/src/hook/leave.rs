@@ -44,7 +44,8 @@ fn make(folder: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
-fn has_room(folder: &Path) -> io::Result<bool> {
+/// Whether the file system of `folder` has room for calls. Errors: it is not there.
+pub(crate) fn has_room(folder: &Path) -> io::Result<bool> {
     let stat = rustix::fs::statvfs(folder)?;
     let has = |free: u64, all: u64| all == 0 || free >= all / KEPT_FREE;
     Ok(has(stat.f_bavail, stat.f_blocks) && has(stat.f_favail, stat.f_files))

@@ -19,7 +19,7 @@ pub(crate) struct Libvirt {
 }
 
 /// The daemon of everything, and those of one driver each; their units have their names.
-const DAEMONS: [&str; 3] = ["libvirtd", "virtqemud", "virtnetworkd"];
+pub(crate) const DAEMONS: [&str; 3] = ["libvirtd", "virtqemud", "virtnetworkd"];
 
 impl Libvirt {
     /// Asks its programs, and looks at the processes of this network namespace.
