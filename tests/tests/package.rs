@@ -13,6 +13,8 @@ const BOUND: Duration = Duration::from_secs(30);
 /// VM 13 is behind this bridge, and has the address 203.0.113.13.
 const LINK: &str = "virbr13";
 const VM: u16 = 13;
+/// What `slash32 hook install` puts there.
+const HOOK: &str = "/etc/libvirt/hooks/qemu.d/slash32";
 /// Of a lease that is renewed every second.
 const TIMES: &str = "lease-time = \"60s\"\nt1 = \"1s\"\nt2 = \"50s\"";
 
@@ -213,8 +215,12 @@ fn a_removal_stops_everything_and_keeps_config_and_store_for_the_next_installati
     let host = Host::new()?;
     let container = configured(&host)?;
     let _vm = Vm::start(&host, &container)?;
+    container.sh("slash32 hook install")?;
     container.sh("dpkg --remove slash32")?;
     nothing_runs(&container)?;
+    // libvirt still calls it, and a complaint would keep VMs from starting.
+    let hook = container.output(HOOK, &["vm13", "start", "begin", "-"])?;
+    ensure!(hook.status.success() && hook.stderr.is_empty(), "{hook:?}");
     for gone in [
         "/usr/sbin/slash32-agent",
         "/usr/lib/systemd/system/slash32-agent.service",
@@ -237,12 +243,15 @@ fn a_purge_leaves_nothing() -> Result<()> {
         2>/dev/null; getent passwd; getent group; sort /etc/subuid /etc/subgid 2>/dev/null";
     let host = Host::new()?;
     let container = Container::boot(&host, &ContainerFiles::prepared()?)?;
+    container.sh("mkdir -p /etc/libvirt/hooks/network.d && touch /etc/libvirt/hooks/network.d/own")?;
     let before = container.sh(FILES)?;
     container.install(&ContainerFiles::prepared()?.package()?)?;
     configure(&container)?;
     let _vm = Vm::start(&host, &container)?;
+    container.sh("slash32 hook install")?;
     let installed = container.sh(FILES)?;
     ensure!(installed.contains("slash32-responder:x:"), "it has no user");
+    ensure!(installed.contains(HOOK), "it has no hook");
     container.sh("dpkg --purge slash32")?;
     nothing_runs(&container)?;
     let after = container.sh(FILES)?;

@@ -1,15 +1,19 @@
 //! The command line.
 
 use crate::filter::Filter;
+use crate::hook::Runtime;
+use crate::shim::HOOKS_DIR;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use slash32_binding::MacAddr;
 use slash32_control::{DEFAULT_SOCKET, State};
+use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const DEFAULT_CONFIG: &str = "/etc/slash32/slash32.toml";
+/// The agent's config, unless it is named.
+pub(crate) const DEFAULT_CONFIG: &str = "/etc/slash32/slash32.toml";
 
 /// Shows what the slash32 agent of this host does for its VMs, and tells it what to do
 ///
@@ -169,6 +173,12 @@ pub(crate) enum Command {
         list: bool,
     },
 
+    /// libvirt's hooks, by which the agent knows which VM is behind which link
+    ///
+    /// `slash32 hook install`, once, has libvirt tell of each VM and network that it starts: its name, its UUID, its MAC
+    /// addresses, and what their metadata asks for. Without it VMs are served as well, by the names of their links.
+    Hook(HookArguments),
+
     /// Save or restore the agent's store: who holds which address
     #[command(subcommand)]
     Store(StoreCommand),
@@ -191,6 +201,72 @@ pub(crate) enum Command {
         /// Write slash32.1, slash32-list.1, ... into this folder
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct HookArguments {
+    /// The agent's config, whose runtime-dir has the folder of the calls
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The agent's runtime folder, whatever a config says
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) runtime_dir: Option<PathBuf>,
+
+    /// The folder of libvirt's hooks
+    #[arg(long, global = true, value_name = "DIR", default_value = HOOKS_DIR)]
+    pub(crate) hooks_dir: PathBuf,
+
+    #[command(subcommand)]
+    pub(crate) command: HookCommand,
+}
+
+impl HookArguments {
+    /// How the agent's runtime folder is known, where it was said.
+    pub(crate) fn runtime(&self) -> Option<Runtime> {
+        let folder = self.runtime_dir.clone().map(Runtime::Folder);
+        folder.or_else(|| self.config.clone().map(Runtime::Config))
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum HookCommand {
+    /// Have libvirt tell the agent of its VMs and networks
+    ///
+    /// Puts a small script into network.d and qemu.d of libvirt's hook folder, beside what is there; a script that slash32
+    /// did not write is never touched. libvirt before 6.5 reads no such folder: there it becomes the one script of the hook,
+    /// or, where there is one, the line to add to it is printed. Says whether libvirt has to be restarted, which leaves VMs
+    /// running. --config and --runtime-dir are for an agent that is not where it is by default, and are written into the
+    /// scripts. Exits with 1 when libvirt will not call them.
+    Install,
+
+    /// Take the scripts away again
+    Uninstall,
+
+    /// Tell whether libvirt calls the scripts
+    ///
+    /// Exits with 0 when they are installed, and with 1 when one is not.
+    Status,
+
+    /// What libvirt calls when it starts or stops a network, or a VM joins or leaves one
+    ///
+    /// Leaves its arguments and the XML on its standard input for the agent, whether that runs or not. Prints nothing, ends
+    /// within 50 ms and exits with 0, whatever happens: libvirt takes a failure for a veto. What went wrong is in the
+    /// system's log.
+    Network {
+        /// What libvirt says
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+
+    /// What libvirt calls when it starts, stops, restores or migrates a VM
+    ///
+    /// As `slash32 hook network` does.
+    Qemu {
+        /// What libvirt says
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
 }
 

@@ -27,6 +27,7 @@ mod finding;
 mod firewall;
 mod forwarding;
 mod gather;
+mod hooks;
 mod kernel;
 mod neighbours;
 mod routing;
@@ -35,7 +36,7 @@ mod services;
 
 pub(crate) use facts::Facts;
 pub(crate) use finding::{Finding, Found, Severity};
-pub(crate) use gather::gather;
+pub(crate) use gather::{command, gather, processes};
 
 /// A check: it judges the facts, and adds what it finds.
 pub(crate) struct Check {
@@ -83,6 +84,16 @@ pub(crate) const CHECKS: &[Check] = &[
         "libvirt-dhcp",
         "libvirt's own DHCP on a VM link",
         servers::libvirt,
+    ),
+    check(
+        "libvirt-hooks",
+        "libvirt's hooks that are not installed or not called",
+        hooks::installed,
+    ),
+    check(
+        "hook-spool",
+        "hooks that cannot tell the agent, or are not heard",
+        hooks::spool,
     ),
     check(
         "network-daemon",

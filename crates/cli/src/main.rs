@@ -5,6 +5,7 @@
 //! nothing else; an error is one sentence on stderr.
 //!
 //! Exit codes: 0 done, 1 failed, 2 not called as it wants to be (or, of `doctor`, not all could be checked). When nobody reads stdout any more (`| head`) it is done.
+//! A call of libvirt's hook ([`hook`]) always exits with 0 and prints nothing.
 //!
 //! # Invariants
 //!
@@ -18,8 +19,10 @@ mod commands;
 mod doctor;
 mod filter;
 mod guest;
+mod hook;
 mod output;
 mod screen;
+mod shim;
 mod table;
 mod view;
 
@@ -29,6 +32,9 @@ use std::future::Future;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if hook::serve(std::env::args_os().skip(1)) {
+        return ExitCode::SUCCESS;
+    }
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(code) => code,
@@ -69,6 +75,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Doctor { config, .. } => {
             return with_agent(commands::doctor::run(&socket, &config, json));
         }
+        Command::Hook(hook) => return with_agent(commands::hook::run(hook, json)),
         Command::Store(StoreCommand::Export { file }) => {
             with_agent(commands::store::export(&socket, &file))?;
         }

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod hook;
 pub(crate) mod list;
 pub(crate) mod mac;
 pub(crate) mod man;

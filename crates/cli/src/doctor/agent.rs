@@ -2,6 +2,7 @@
 
 use super::Found;
 use super::facts::Facts;
+use super::servers;
 use slash32_control::{LinkRow, State};
 
 pub(super) fn answers(facts: &Facts, found: &mut Found) {
@@ -37,6 +38,8 @@ pub(super) fn links(facts: &Facts, found: &mut Found) {
         let reason = row.reason.as_deref().unwrap_or("it gave no reason");
         let show = format!("slash32 show {name}; slash32 explain {name}");
         match row.state {
+            // Told by `libvirt-dhcp`.
+            State::Failed if servers::is_libvirts(row) => {}
             State::Failed => found.error(
                 name,
                 format!("The agent does not serve it: {reason}."),

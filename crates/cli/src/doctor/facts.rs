@@ -1,11 +1,13 @@
 //! The host, as far as the checks look at it.
 
 use super::firewall::Firewall;
+use crate::shim::Status;
 use slash32_control::{LinkDetail, LinkRow};
 use slash32_policy::Config;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A fact, or the sentence why it is not known.
 pub(crate) type Known<T> = Result<T, String>;
@@ -49,6 +51,10 @@ pub(crate) struct Facts {
     pub(crate) frr: Option<(PathBuf, Known<String>)>,
     /// The config files of libvirt's dnsmasq.
     pub(crate) dnsmasq: Known<Vec<(PathBuf, String)>>,
+    /// What stands in libvirt's hook folder, where there is a libvirt.
+    pub(crate) hooks: Option<Vec<Status>>,
+    /// Where hooks leave what they know.
+    pub(crate) spool: Known<Spool>,
     /// The kernel's security modules.
     pub(crate) security_modules: Known<String>,
 }
@@ -109,6 +115,17 @@ pub(crate) struct Space {
     pub(crate) free: u64,
     /// Files that can still be made; `None` where that is not counted.
     pub(crate) free_files: Option<u64>,
+}
+
+/// The folder of the hook calls that wait for the agent, or where it will be.
+#[derive(Clone, Debug)]
+pub(crate) struct Spool {
+    pub(crate) folder: PathBuf,
+    /// How long each call has been waiting.
+    pub(crate) ages: Vec<Duration>,
+    pub(crate) is_read_only: bool,
+    /// A hook leaves no call where there is little room.
+    pub(crate) has_room: bool,
 }
 
 /// A socket that takes what strangers send.
@@ -280,6 +297,13 @@ impl Facts {
             bird: None,
             frr: None,
             dnsmasq: Ok(Vec::new()),
+            hooks: None,
+            spool: Ok(Spool {
+                folder: "/run/slash32/hooks".into(),
+                ages: Vec::new(),
+                is_read_only: false,
+                has_room: true,
+            }),
             security_modules: Ok("capability,landlock,yama".into()),
         }
     }

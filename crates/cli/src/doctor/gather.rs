@@ -1,15 +1,18 @@
 //! Reads the host: one dump a kind, nothing changed.
 
-mod command;
+pub(crate) mod command;
 mod files;
 mod links;
 mod operator;
 mod rules;
 mod sockets;
 
+pub(crate) use files::processes;
+
 use super::facts::{Facts, Link, VmLink};
+use crate::shim::{self, HOOKS_DIR, Libvirt};
 use slash32_control::State;
-use slash32_policy::{Config, LinkKind, read_sources};
+use slash32_policy::{AgentConfig, Config, LinkKind, read_sources};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
@@ -35,6 +38,10 @@ pub(crate) async fn gather(socket: &Path, file: &Path) -> anyhow::Result<Facts> 
         Ok(config) => files::space(&config.agent.state_dir),
         Err(why) => Err(why.clone()),
     };
+    let runtime = match &config {
+        Ok(config) => config.agent.runtime_dir.clone(),
+        Err(_) => AgentConfig::default().runtime_dir,
+    };
     Ok(Facts {
         is_root,
         sysctls: sysctls(&links, &uplinks),
@@ -52,6 +59,11 @@ pub(crate) async fn gather(socket: &Path, file: &Path) -> anyhow::Result<Facts> 
         bird: pids("bird").map(files::bird),
         frr: pids("zebra").map(|_| files::frr()),
         dnsmasq: files::dnsmasq(),
+        hooks: match files::has_libvirt(&processes) {
+            true => Some(shim::status(Path::new(HOOKS_DIR), &Libvirt::found().await)),
+            false => None,
+        },
+        spool: files::spool(&runtime),
         security_modules: files::security_modules(),
         responder_user: command::run("getent", &["passwd", "slash32-responder"])
             .await

@@ -2,6 +2,7 @@
 
 use super::Found;
 use super::facts::{Facts, Socket};
+use slash32_control::{LinkRow, State};
 
 /// A socket on the server's port that is not ours, and what responders have seen on the wire.
 pub(super) fn judge(facts: &Facts, found: &mut Found) {
@@ -82,8 +83,29 @@ fn may_serve_vms(facts: &Facts, address: &str) -> bool {
         })
 }
 
-/// libvirt's dnsmasq for a network with `<dhcp>`, also while it does not run.
+/// The agent says of this link that its libvirt network has `<dhcp>`.
+pub(super) fn is_libvirts(row: &LinkRow) -> bool {
+    let reason = row.reason.as_deref().unwrap_or_default();
+    reason.starts_with("libvirt's network ") && reason.contains(" has <dhcp>")
+}
+
+/// libvirt's dnsmasq for a network with `<dhcp>`, also while it does not run: as the agent says, or as dnsmasq's own config.
 pub(super) fn libvirt(facts: &Facts, found: &mut Found) {
+    let mend = "take <dhcp> out of the network with virsh net-edit, then virsh net-destroy and net-start; or exclude the link \
+                in links of the config";
+    let rows = facts.agent.rows.iter().flatten();
+    let told: Vec<&LinkRow> = rows.filter(|row| is_libvirts(row)).collect();
+    for row in &told {
+        let effect = match row.state {
+            State::Failed => "the agent leaves such a link alone",
+            _ => "its VM is served until it stops, and no other VM is",
+        };
+        found.error(
+            &row.link,
+            format!("libvirt serves DHCP there: {effect}."),
+            mend,
+        );
+    }
     let files = match &facts.dnsmasq {
         Ok(files) => files,
         Err(why) => {
@@ -103,14 +125,53 @@ pub(super) fn libvirt(facts: &Facts, found: &mut Found) {
         let link = value("interface").and_then(|name| facts.link(name));
         if let Some(link) = link
             && link.vm.is_some()
+            && told.iter().all(|row| row.link != link.name)
             && value("dhcp-range").is_some()
         {
             found.error(
                 &link.name,
-                format!("libvirt serves DHCP there, by {}: the agent leaves such a link alone.", file.display()),
-                "take <dhcp> out of the network with virsh net-edit, then virsh net-destroy and net-start; or exclude the link \
-                 in links of the config",
+                format!(
+                    "libvirt serves DHCP there, by {}: the agent leaves such a link alone.",
+                    file.display()
+                ),
+                mend,
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::{Severity, judge};
+
+    const REASON: &str =
+        "libvirt's network lan has <dhcp>, so its dnsmasq answers here: take <dhcp> out";
+
+    /// What is found of virbr13 in this state, of whose network libvirt's dnsmasq has a config or has none yet.
+    fn found(state: State, has_file: bool) -> Vec<(&'static str, Severity, String)> {
+        let mut facts = Facts::healthy();
+        let row = &mut facts.agent.rows.as_mut().unwrap()[0];
+        (row.state, row.reason) = (state, Some(REASON.into()));
+        if has_file {
+            let text = "interface=virbr13\ndhcp-range=192.0.2.2,192.0.2.254\n";
+            facts.dnsmasq = Ok(vec![(
+                "/var/lib/libvirt/dnsmasq/lan.conf".into(),
+                text.into(),
+            )]);
+        }
+        let all = judge(&facts).into_iter();
+        all.map(|finding| (finding.check, finding.severity, finding.object))
+            .collect()
+    }
+
+    #[test]
+    fn libvirts_dhcp_is_one_finding_however_it_is_known() {
+        for state in [State::Failed, State::Bound] {
+            for has_file in [false, true] {
+                let expected = ("libvirt-dhcp", Severity::Error, "virbr13".to_owned());
+                assert_eq!(found(state, has_file), [expected], "{state:?} {has_file}");
+            }
         }
     }
 }

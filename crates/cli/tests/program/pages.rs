@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 const NOWHERE: &str = "/nonexistent/agent.sock";
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "list",
     "show",
     "explain",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 18] = [
     "check",
     "reload",
     "doctor",
+    "hook",
     "store",
     "mac",
     "version",
@@ -28,7 +29,12 @@ const COMMANDS: [&str; 18] = [
 ];
 
 /// Commands of commands.
-const SUBCOMMANDS: [&str; 5] = [
+const SUBCOMMANDS: [&str; 10] = [
+    "hook-install",
+    "hook-uninstall",
+    "hook-status",
+    "hook-network",
+    "hook-qemu",
     "store-export",
     "store-import",
     "mac-encode",

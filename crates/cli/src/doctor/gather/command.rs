@@ -12,7 +12,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// What `program` prints when it is run with `arguments`, in no language but English.
 ///
 /// Errors: it is not installed, did not succeed or took longer than [`PATIENCE`]; in a part of a sentence.
-pub(super) async fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
+pub(crate) async fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(program);
     command
         .args(arguments)

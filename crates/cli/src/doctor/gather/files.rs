@@ -1,6 +1,9 @@
 //! What stands in files: of /proc, /sys, /run and /etc.
 
-use super::super::facts::{Known, Space};
+use super::super::facts::{Known, Space, Spool};
+use crate::hook::has_room;
+use crate::shim::DAEMONS;
+use slash32_libvirt::spool;
 use slash32_policy::Glob;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,7 +21,7 @@ const SECURITY_MODULES: &str = "/sys/kernel/security/lsm";
 const DEPTH: u32 = 8;
 
 /// The name and a pid of each kind of process that shares our network namespace.
-pub(super) fn processes() -> BTreeMap<String, u32> {
+pub(crate) fn processes() -> BTreeMap<String, u32> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
     let own = namespace("self");
     let mut processes = BTreeMap::new();
@@ -170,6 +173,39 @@ pub(super) fn frr() -> (PathBuf, Known<String>) {
 /// The configs that libvirt writes for its dnsmasq, one a network.
 pub(super) fn dnsmasq() -> Known<Vec<(PathBuf, String)>> {
     each_in(DNSMASQ, ".conf").map_err(|error| format!("libvirt's networks are not known: {error}"))
+}
+
+/// A daemon of libvirt runs, or systemd would start it: the folder of its sockets is there.
+pub(super) fn has_libvirt(processes: &BTreeMap<String, u32>) -> bool {
+    let runs = |name: &&str| processes.contains_key(*name);
+    DAEMONS.iter().any(runs) || Path::new("/run/libvirt").is_dir()
+}
+
+/// The spool below the agent's runtime folder.
+pub(super) fn spool(runtime: &Path) -> Known<Spool> {
+    let folder = runtime.join(spool::FOLDER);
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let mut ages = Vec::new();
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        entries => Some(entries.map_err(failed)?),
+    };
+    for entry in entries.into_iter().flatten() {
+        let entry = entry.map_err(failed)?;
+        let is_call = spool::is_call(&entry.file_name().to_string_lossy());
+        // One that the agent has just taken is gone.
+        if let Ok(modified) = entry.metadata().and_then(|about| about.modified())
+            && is_call
+        {
+            ages.push(modified.elapsed().unwrap_or_default());
+        }
+    }
+    Ok(Spool {
+        is_read_only: space(&folder)?.is_read_only,
+        has_room: has_room(&folder).unwrap_or(true),
+        folder,
+        ages,
+    })
 }
 
 pub(super) fn security_modules() -> Known<String> {
