@@ -12,6 +12,16 @@ pub(crate) struct Stay {
     pub(crate) carrier_ups: u32,
 }
 
+impl Stay {
+    /// The one that lasts at this port now.
+    fn at(port: &Link) -> Self {
+        Self {
+            port: port.ifindex,
+            carrier_ups: port.carrier_ups,
+        }
+    }
+}
+
 /// What a link that a network claims is good for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Presence {
@@ -56,17 +66,11 @@ pub(crate) fn presence(
         return Presence::Refused(reason);
     }
     match link.kind {
-        Kind::Tap if link.up && link.carrier => {
-            let stay = Stay {
-                port: link.ifindex,
-                carrier_ups: link.carrier_ups,
-            };
-            Presence::Present {
-                stay,
-                several: false,
-                down: false,
-            }
-        }
+        Kind::Tap if link.up && link.carrier => Presence::Present {
+            stay: Stay::at(link),
+            several: false,
+            down: false,
+        },
         Kind::Tap if !link.up => {
             Presence::Idle(Some("the tap is down: its owner has not set it up".into()))
         }
@@ -75,23 +79,30 @@ pub(crate) fn presence(
     }
 }
 
-fn behind_bridge(table: &LinkTable, bridge: &Link, served: Option<u32>) -> Presence {
-    let mut there = table
-        .ports(bridge.ifindex)
-        .filter(|port| is_vm_port(port) && port.up && port.carrier);
-    let first = there.next();
-    let several = there.next().is_some();
+/// The stay of the VM that is on a link, whatever else is to be said of the link. `served` is the port of the VM that is
+/// served already.
+pub(crate) fn stay(table: &LinkTable, link: &Link, served: Option<u32>) -> Option<Stay> {
+    if link.kind != Kind::Bridge {
+        return (link.up && link.carrier).then(|| Stay::at(link));
+    }
     let stays = served
         .and_then(|port| table.get(port))
-        .filter(|port| port.controller == Some(bridge.ifindex) && port.up && port.carrier);
-    if let Some(port) = stays.or(first) {
-        let stay = Stay {
-            port: port.ifindex,
-            carrier_ups: port.carrier_ups,
-        };
+        .filter(|port| port.controller == Some(link.ifindex) && port.up && port.carrier);
+    stays.or(occupied(table, link).next()).map(Stay::at)
+}
+
+/// The ports of a bridge that have a VM.
+fn occupied<'t>(table: &'t LinkTable, bridge: &Link) -> impl Iterator<Item = &'t Link> {
+    table
+        .ports(bridge.ifindex)
+        .filter(|port| is_vm_port(port) && port.up && port.carrier)
+}
+
+fn behind_bridge(table: &LinkTable, bridge: &Link, served: Option<u32>) -> Presence {
+    if let Some(stay) = stay(table, bridge, served) {
         return Presence::Present {
             stay,
-            several,
+            several: occupied(table, bridge).nth(1).is_some(),
             down: !bridge.up,
         };
     }

@@ -13,12 +13,14 @@ mod durable;
 mod events;
 mod explain;
 mod leave;
+mod occupy;
 mod operate;
 mod reload;
 
 pub(crate) use decide::{facts, host_route};
 
 use crate::conversation::Fault as ResponderFault;
+use crate::hypervisor::Hypervisor;
 use crate::kernel::{Change, Kernel};
 use crate::link::LinkTable;
 use crate::metrics::Metrics;
@@ -75,6 +77,7 @@ pub(crate) struct Reconciler {
     /// Links that are served without the agent, as of the last pass.
     served_alone: BTreeSet<u32>,
     table: LinkTable,
+    hypervisor: Hypervisor,
     routes: BTreeSet<HostRoute>,
     /// Somebody else's routes to single addresses of our subnets.
     foreign: BTreeMap<Ipv4Addr, BTreeSet<ForeignRoute>>,
@@ -152,6 +155,7 @@ impl Reconciler {
             served_alone: standalone.links().into_keys().collect(),
             standalone,
             table: LinkTable::default(),
+            hypervisor: Hypervisor::default(),
             routes: BTreeSet::new(),
             foreign: BTreeMap::new(),
             probes: Probes::new(),

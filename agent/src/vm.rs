@@ -4,12 +4,14 @@ use crate::conversation::Fault;
 use crate::link::Link;
 use crate::metrics::Remark;
 use crate::moment::Moment;
+use crate::occupant::Occupant;
 use crate::plan::Serve;
 use crate::presence::Stay;
 use jiff::Timestamp;
 use slash32_binding::{Generation, Ipv4Addr, MacAddr, Outcome, Reason};
 use slash32_control::{HistoryEntry, Lease, LinkRow, Port, SeenFrame, State};
 use slash32_ipc::{Counters, digest};
+use slash32_libvirt::Nic;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,6 +32,8 @@ pub(crate) struct VmLink {
     pub(crate) condition: Condition,
     /// The VM's stay on the link that the current generation belongs to.
     pub(crate) stay: Option<Stay>,
+    /// The VM that is there, as libvirt tells it; `None` while none is.
+    pub(crate) occupant: Option<Occupant>,
     /// The last generation that was given on this link.
     pub(crate) last_generation: Generation,
     /// The generation and address in force while a VM is served.
@@ -115,6 +119,7 @@ impl VmLink {
             gateway: None,
             condition: Condition::Idle(None),
             stay: None,
+            occupant: None,
             last_generation: Generation::NONE,
             current: None,
             serve: None,
@@ -284,6 +289,16 @@ impl VmLink {
         }
     }
 
+    /// The NIC of the VM that is there, as libvirt tells it.
+    pub(crate) fn nic(&self) -> Option<&Nic> {
+        self.occupant.as_ref()?.nic()
+    }
+
+    /// The VM has been told its address in this stay, so what counts for it is settled.
+    pub(crate) fn is_settled(&self, stay: Stay) -> bool {
+        self.stay == Some(stay) && (self.claimed || self.acked_at.is_some())
+    }
+
     /// The row of `slash32 list`; `responder` is its process.
     pub(crate) fn row(
         &self,
@@ -292,12 +307,16 @@ impl VmLink {
     ) -> LinkRow {
         let (state, reason) = self.state(now);
         let served = matches!(self.condition, Condition::Served(_));
+        let nic = self.nic();
         LinkRow {
             link: self.name.clone(),
             ifindex: self.ifindex,
-            vm: None,
-            uuid: None,
-            mac: self.mac.map(|mac| mac.to_string()),
+            vm: nic.map(|nic| nic.vm.clone()),
+            uuid: nic.map(|nic| nic.uuid.clone()),
+            mac: nic
+                .map(|nic| nic.mac)
+                .or(self.mac)
+                .map(|mac| mac.to_string()),
             address: self.current.filter(|_| served).map(|(_, address)| address),
             gateway: self.gateway,
             network: self.network.clone(),

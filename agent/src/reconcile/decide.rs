@@ -55,6 +55,8 @@ impl Reconciler {
         vm.ports = ports;
         vm.network = Some(network.name.clone());
         vm.gateway = Some(network.gateway);
+        self.look_at_occupant(link);
+        let vm = self.vms.get(&link.ifindex)?;
         let served = Served {
             port: vm.current.and(vm.stay).map(|stay| stay.port),
             bound: vm.is_bound(Moment::now()),
@@ -122,7 +124,7 @@ impl Reconciler {
                 return Verdict::Not(Condition::Idle(reason));
             }
         };
-        let facts = facts(&self.table, link);
+        let facts = self.facts_of(link);
         let assignment = match self.give_address(config, network, &facts) {
             Ok(assignment) => assignment,
             Err(reason) => return Verdict::Not(Condition::Unassigned(reason.to_string())),
@@ -298,7 +300,7 @@ struct Service {
     down: bool,
 }
 
-/// What is known of a link and its VM.
+/// What the kernel says of a link and its VM.
 pub(crate) fn facts(table: &LinkTable, link: &Link) -> LinkFacts {
     let mut taps = table
         .ports(link.ifindex)

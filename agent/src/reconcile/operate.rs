@@ -1,7 +1,7 @@
 //! What operators ask and order.
 
 use super::Reconciler;
-use super::decide::{attachment, facts};
+use super::decide::attachment;
 use crate::moment::Moment;
 use crate::operator::Request;
 use crate::vm::VmLink;
@@ -46,7 +46,7 @@ impl Reconciler {
                 Ok(super::explain::link(
                     &self.config,
                     &self.allocations,
-                    &facts(&self.table, link),
+                    &self.facts_of(link),
                     row,
                 ))
             }
@@ -85,7 +85,7 @@ impl Reconciler {
         let known = self.table.iter().find(|known| known.name == link);
         let facts = known.map_or_else(
             || LinkFacts::new(link, LinkKind::Bridge),
-            |known| facts(&self.table, known),
+            |known| self.facts_of(known),
         );
         let network = config
             .network_of(link, &facts.altnames)

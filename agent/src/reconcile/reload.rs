@@ -1,7 +1,6 @@
 //! Another config comes into force, whole or not at all.
 
 use super::Reconciler;
-use super::decide::facts;
 use crate::moment::Moment;
 use crate::vm::VmLink;
 use jiff::Timestamp;
@@ -94,7 +93,7 @@ impl Reconciler {
                 return true;
             };
             allocations
-                .assign(config, network, &facts(&self.table, link))
+                .assign(config, network, &self.facts_of(link))
                 .map(|assignment| assignment.address)
                 != Ok(address)
         };
@@ -120,7 +119,7 @@ impl Reconciler {
             let Ok(Some(network)) = config.network_of(&link.name, &link.altnames) else {
                 continue;
             };
-            let facts = facts(&self.table, link);
+            let facts = self.facts_of(link);
             if let Ok(assignment) = allocations.assign(config, network, &facts)
                 && assignment.address == serve.binding.address
                 && config.binding(network, &assignment, &facts) != serve.binding

@@ -1,0 +1,97 @@
+//! The VM behind a link, as libvirt tells it, and what of that counts for the VM's stay.
+//!
+//! Until the VM was told its address everything that libvirt says is taken in. From then on nothing that it says moves the
+//! VM: the facts of its stay hold until its next start, and also when libvirt says nothing any more (hook calls get lost, and
+//! libvirt tells of ports that are deleted and stay). Only what `slash32 list` shows follows at once.
+
+use crate::presence::Stay;
+use slash32_libvirt::{Metadata, Nic};
+use slash32_policy::LinkFacts;
+
+/// One VM during its stay on a link.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Occupant {
+    pub(crate) stay: Stay,
+    /// What libvirt said last.
+    told: Option<Nic>,
+    /// What counts.
+    in_force: Option<Nic>,
+    /// The VM was told its address: `in_force` changes no more.
+    settled: bool,
+}
+
+impl Occupant {
+    /// A VM of which `in_force` counts, until libvirt tells something else.
+    pub(crate) fn new(stay: Stay, in_force: Option<Nic>) -> Self {
+        Self {
+            stay,
+            told: None,
+            in_force,
+            settled: false,
+        }
+    }
+
+    /// Takes in what libvirt says now; `settled`: the VM was told its address.
+    pub(crate) fn take(&mut self, told: Option<&Nic>, settled: bool) {
+        self.settled |= settled;
+        if let Some(told) = told {
+            self.told = Some(told.clone());
+            if !self.settled {
+                self.in_force = Some(told.clone());
+            }
+        }
+    }
+
+    /// The NIC, for those who look: of the VM that counts with its names of today, else what libvirt says.
+    pub(crate) fn nic(&self) -> Option<&Nic> {
+        match (&self.in_force, &self.told) {
+            (Some(in_force), Some(told)) if !is_same(in_force, told) => Some(in_force),
+            (in_force, told) => told.as_ref().or(in_force.as_ref()),
+        }
+    }
+
+    /// What policy is to go by.
+    pub(crate) fn in_force(&self) -> Option<&Nic> {
+        self.in_force.as_ref()
+    }
+
+    /// What will count from the VM's next start, when that is something else.
+    pub(crate) fn from_next_start(&self) -> Option<&Nic> {
+        let told = self.told.as_ref()?;
+        let counts = |nic: &Nic| Nic {
+            incoming: false,
+            ..nic.clone()
+        };
+        (self.in_force.as_ref().map(counts) != Some(counts(told))).then_some(told)
+    }
+}
+
+fn is_same(a: &Nic, b: &Nic) -> bool {
+    (&a.uuid, a.mac) == (&b.uuid, b.mac)
+}
+
+/// Adds what libvirt says of the VM's NIC to what the kernel says of its link.
+pub(crate) fn with_nic(facts: LinkFacts, nic: Option<&Nic>) -> LinkFacts {
+    let Some(nic) = nic else {
+        return facts;
+    };
+    LinkFacts {
+        vm: Some(nic.vm.clone()),
+        uuid: Some(nic.uuid.clone()),
+        mac: Some(nic.mac),
+        network: nic.network.clone(),
+        metadata: asked(&nic.metadata),
+        ..facts
+    }
+}
+
+/// The same in policy's words.
+fn asked(metadata: &Metadata) -> slash32_policy::Metadata {
+    slash32_policy::Metadata {
+        address: metadata.address.clone(),
+        network: metadata.network.clone(),
+        tags: metadata.tags.clone(),
+        options: metadata.options.clone(),
+        fault: metadata.fault.clone(),
+    }
+}
