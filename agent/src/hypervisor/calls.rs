@@ -1,0 +1,120 @@
+//! The spool: hook calls that wait in `RUNTIME/hooks`, one file each.
+
+use slash32_libvirt::{Fact, Fault, read, spool};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// So many calls are taken in at a time, and between two times the claims of VMs are answered.
+const CHUNK: usize = 200;
+/// A hook call is written within 50 ms: what is not whole after this long never will be.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+pub(super) struct Calls {
+    folder: PathBuf,
+    /// Files that were taken in and cannot be removed.
+    stuck: BTreeSet<String>,
+}
+
+/// Some calls that were taken in.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) facts: Vec<Fact>,
+    /// Their files, which may go when the facts are kept.
+    names: Vec<String>,
+    /// There are more calls.
+    pub(super) more: bool,
+}
+
+impl Taken {
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+impl Calls {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            stuck: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The next calls, in the order in which they were made.
+    pub(super) fn take(&mut self) -> Taken {
+        // A folder that cannot be read has been told when it was made.
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return Taken::default();
+        };
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| spool::is_call(name) && !self.stuck.contains(name))
+            .collect();
+        if names.is_empty() {
+            return Taken::default();
+        }
+        names.sort_unstable();
+        let more = names.len() > CHUNK;
+        names.truncate(CHUNK);
+        let mut facts = Vec::new();
+        for name in &names {
+            match self.read(name) {
+                Ok(told) => facts.extend(told),
+                Err(fault) => {
+                    let path = self.folder.join(name);
+                    tracing::warn!("{}: {fault}: this hook call is dropped", path.display());
+                }
+            }
+        }
+        Taken { facts, names, more }
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<Fact>, Fault> {
+        let mut bytes = Vec::new();
+        File::open(self.folder.join(name))
+            .and_then(|file| file.take(spool::MOST as u64 + 1).read_to_end(&mut bytes))
+            .map_err(|error| Fault(error.to_string()))?;
+        read(&spool::decode(&bytes)?)
+    }
+
+    /// Removes the files of calls whose facts are kept.
+    pub(super) fn remove(&mut self, taken: Taken) {
+        for name in taken.names {
+            let path = self.folder.join(&name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(
+                        "{}: cannot be removed, and is read again when slash32-agent is restarted: {error}",
+                        path.display()
+                    );
+                    self.stuck.insert(name);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Removes what hook calls that were cut short have left.
+    pub(super) fn clear_abandoned(&self) {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let is_temporary = name
+                .to_str()
+                .and_then(|name| name.strip_prefix('.'))
+                .is_some_and(spool::is_call);
+            let age = entry.metadata().and_then(|data| data.modified());
+            let age = age.ok().and_then(|written| written.elapsed().ok());
+            if is_temporary && age.is_some_and(|age| age > ABANDONED) {
+                // One that stays does no harm.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
