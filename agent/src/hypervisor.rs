@@ -16,22 +16,26 @@ pub(crate) use watch::Woken;
 use crate::link::{Kind, Link, LinkTable};
 use crate::presence::Stay;
 use calls::Calls;
-use memory::{KeptStay, Memory};
+use memory::{Kept, Memory};
 use slash32_binding::MacAddr;
-use slash32_libvirt::{Knowledge, Network, Nic, Place};
+use slash32_libvirt::{Fact, Knowledge, Nic, Place, Stage};
 use status::{Of, StatusFiles};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::Instant;
 use watch::Watch;
 
 /// So many files are read while VMs wait; more are read elsewhere.
 const FEW: usize = 4;
+/// How long what need not be kept at once may wait for the file.
+const DELAY: Duration = Duration::from_secs(1);
 
 /// All that libvirt has told.
 pub(crate) struct Hypervisor {
     knowledge: Knowledge,
-    /// What counts for the VMs that are there, by their links.
-    stays: BTreeMap<u32, (Stay, Nic)>,
+    /// What counts for the VMs that are there, or whose port is down, by the ifindex of their links.
+    kept: BTreeMap<u32, Kept>,
     calls: Calls,
     files: StatusFiles,
     watch: Watch,
@@ -39,6 +43,7 @@ pub(crate) struct Hypervisor {
     path: PathBuf,
     boot: String,
     unsaved: bool,
+    save_at: Option<Instant>,
     /// That it cannot be written was told.
     complained: bool,
 }
@@ -58,14 +63,11 @@ impl Hypervisor {
             calls,
             files: StatusFiles::new(libvirt, domains.chain(networks)),
             knowledge: memory.knowledge,
-            stays: memory
-                .stays
-                .into_iter()
-                .map(|kept| (kept.ifindex, (kept.stay(), kept.nic)))
-                .collect(),
+            kept: memory.kept,
             path,
             boot: boot.to_owned(),
             unsaved: false,
+            save_at: None,
             complained: false,
         }
     }
@@ -81,16 +83,15 @@ impl Hypervisor {
         if taken.is_empty() {
             return Learnt::default();
         }
-        let mut news = false;
-        for fact in taken.facts.drain(..) {
-            news |= self.knowledge.learn(fact);
-        }
-        self.unsaved |= news;
-        self.save();
+        let facts = std::mem::take(&mut taken.facts);
+        let news = self.learn(facts);
+        let saved = self.write();
         let more = taken.more;
         self.calls.remove(taken);
-        // The calls may have taken the room that it needs.
-        self.save();
+        if saved.is_err() {
+            // The calls may have taken the room that it needs.
+            self.save();
+        }
         Learnt { news, more }
     }
 
@@ -99,9 +100,8 @@ impl Hypervisor {
         if woken.is_nothing() {
             return Learnt::default();
         }
-        let before = self.files.clone();
         let facts = if woken.all || woken.len() > FEW {
-            let mut files = before;
+            let mut files = self.files.clone();
             let look = move || {
                 let facts = files.look(&woken);
                 (files, facts)
@@ -119,11 +119,7 @@ impl Hypervisor {
         } else {
             self.files.look(&woken)
         };
-        let mut news = false;
-        for fact in facts {
-            news |= self.knowledge.learn(fact);
-        }
-        self.unsaved |= news;
+        let news = self.learn(facts);
         self.save();
         Learnt { news, more: false }
     }
@@ -148,10 +144,9 @@ impl Hypervisor {
     }
 
     /// The network on whose bridge libvirt's own dnsmasq answers DHCP.
-    pub(crate) fn dhcp_on(&self, bridge: &str) -> Option<&Network> {
-        self.knowledge
-            .network_of(bridge)
-            .filter(|network| network.dhcp)
+    pub(crate) fn dhcp_on(&self, bridge: &str) -> Option<&str> {
+        let network = self.knowledge.network_of(bridge)?;
+        network.dhcp.then_some(&*network.name)
     }
 
     /// The guest has sent its first frame here: its NIC is incoming no more.
@@ -160,40 +155,89 @@ impl Hypervisor {
         self.unsaved = true;
     }
 
-    /// What counts for the VM that is on this link for this stay, as an agent before has kept it.
-    pub(crate) fn kept(&self, ifindex: u32, stay: Stay) -> Option<&Nic> {
-        let (of, nic) = self.stays.get(&ifindex)?;
-        (*of == stay).then_some(nic)
+    /// What counts for the VM that is on this link for this stay, if that is kept; `told` is what libvirt says now. It holds also
+    /// for a later stay of the same VM at the same port, when it was no start of the VM that began it (the port was down).
+    pub(crate) fn kept(&self, ifindex: u32, stay: Stay, told: Option<&Nic>) -> Option<&Kept> {
+        let kept = self.kept.get(&ifindex)?;
+        let is_same_vm = |told: &Nic| is_same(told, &kept.nic);
+        let is_same_start = kept.settled
+            && !kept.over
+            && kept.stay.port == stay.port
+            && told.is_some_and(is_same_vm);
+        (kept.stay == stay || is_same_start).then_some(kept)
     }
 
-    /// From now on this counts for the VM on a link; `None`: nothing does, or there is none.
-    pub(crate) fn keep(&mut self, ifindex: u32, counts: Option<(Stay, &Nic)>) {
-        let now = counts.map(|(stay, nic)| (stay, nic.clone()));
-        let before = match now.clone() {
-            Some(now) => self.stays.insert(ifindex, now),
-            None => self.stays.remove(&ifindex),
-        };
-        self.unsaved |= before != now;
-    }
-
-    /// Writes what has changed to the file.
-    pub(crate) fn save(&mut self) {
-        if !self.unsaved {
+    /// From now on this counts for the VM on a link.
+    pub(crate) fn keep(&mut self, ifindex: u32, stay: Stay, nic: &Nic, settled: bool) {
+        let before = self.kept.get(&ifindex).filter(|kept| kept.stay == stay);
+        let is_kept = before.is_some_and(|kept| kept.nic == *nic);
+        if is_kept && before.is_some_and(|kept| kept.settled == settled) {
             return;
         }
-        let stays = self.stays.iter();
-        let stays = stays.map(|(link, (stay, nic))| KeptStay::new(*link, *stay, nic.clone()));
-        let memory = Memory::new(
-            &self.boot,
-            self.knowledge.clone(),
-            self.files.seen(),
-            stays.collect(),
-        );
-        match memory.save(&self.path) {
-            Ok(()) => {
-                self.unsaved = false;
-                self.complained = false;
-            }
+        let kept = Kept {
+            stay,
+            nic: nic.clone(),
+            settled,
+            over: before.is_some_and(|kept| kept.over),
+        };
+        self.kept.insert(ifindex, kept);
+        if is_kept {
+            // The address was told already, so the answer to a claim need not wait for this.
+            self.save_at.get_or_insert(Instant::now() + DELAY);
+        } else {
+            self.unsaved = true;
+        }
+    }
+
+    /// The port of the VM of which something is kept.
+    pub(crate) fn kept_port(&self, ifindex: u32) -> Option<u32> {
+        self.kept.get(&ifindex).map(|kept| kept.stay.port)
+    }
+
+    /// Nothing counts for a VM on this link any more.
+    pub(crate) fn forget(&mut self, ifindex: u32) {
+        self.unsaved |= self.kept.remove(&ifindex).is_some();
+    }
+
+    /// Only these links are there.
+    pub(crate) fn retain_links(&mut self, is_there: impl Fn(u32) -> bool) {
+        let before = self.kept.len();
+        self.kept.retain(|ifindex, _| is_there(*ifindex));
+        self.unsaved |= self.kept.len() != before;
+    }
+
+    fn learn(&mut self, facts: impl IntoIterator<Item = Fact>) -> bool {
+        let mut news = false;
+        for fact in facts {
+            self.see_ends(&fact);
+            news |= self.knowledge.learn(fact);
+        }
+        self.unsaved |= news;
+        news
+    }
+
+    /// A VM that ends, or starts, is at the end of what counted so far.
+    fn see_ends(&mut self, fact: &Fact) {
+        let ends = |nic: &Nic| match fact {
+            Fact::DomainGone(uuid) => nic.uuid == *uuid,
+            Fact::StatusGone(name) => nic.vm == *name,
+            Fact::Domain(Stage::Migrate | Stage::Prepare, domain) => nic.uuid == domain.uuid,
+            _ => false,
+        };
+        for kept in self.kept.values_mut().filter(|kept| ends(&kept.nic)) {
+            self.unsaved |= !std::mem::replace(&mut kept.over, true);
+        }
+    }
+
+    /// When what is kept is to be saved at the latest.
+    pub(crate) fn save_at(&self) -> Option<Instant> {
+        self.save_at
+    }
+
+    /// Writes what has changed to the file; that it cannot be written is told once.
+    pub(crate) fn save(&mut self) {
+        match self.write() {
+            Ok(()) => self.complained = false,
             Err(error) => {
                 if !std::mem::replace(&mut self.complained, true) {
                     tracing::error!(
@@ -204,6 +248,28 @@ impl Hypervisor {
             }
         }
     }
+
+    fn write(&mut self) -> std::io::Result<()> {
+        let now = Instant::now();
+        if !self.unsaved && self.save_at.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        self.save_at = None;
+        let memory = Memory::new(
+            &self.boot,
+            self.knowledge.clone(),
+            self.files.seen(),
+            self.kept.clone(),
+        );
+        memory.save(&self.path)?;
+        self.unsaved = false;
+        Ok(())
+    }
+}
+
+/// The NIC of the same VM.
+pub(crate) fn is_same(a: &Nic, b: &Nic) -> bool {
+    (&a.uuid, a.mac) == (&b.uuid, b.mac)
 }
 
 /// What came of looking.

@@ -18,8 +18,8 @@
 //! All three happen while the process has one thread: capabilities and Landlock domains belong to threads, and those that
 //! wait for the disk are started later and inherit both. So do responders; each gives up the rest by itself.
 //!
-//! After that the agent *should* be able to read its config, also one that was replaced, keep its store, make sockets in its
-//! runtime folder, set the links and routes of its network namespace, start responders from the folder of their
+//! After that the agent *should* be able to read its config, also one that was replaced, and libvirt's files of what runs (in
+//! a folder that was there at the start), keep its store, make sockets in its runtime folder, set the links and routes of its network namespace, start responders from the folder of their
 //! program and end them. It *must not* be able to read or write any other file, to run any other program, to trace or to
 //! end what is not its own, to load modules, or to mount anything.
 //!
@@ -81,6 +81,8 @@ pub(crate) struct Files<'a> {
     pub(crate) config: &'a Path,
     pub(crate) runtime_dir: &'a Path,
     pub(crate) state_dir: &'a Path,
+    /// libvirt's runtime folder.
+    pub(crate) libvirt_dir: &'a Path,
     /// The responder's program.
     pub(crate) responder: &'a Path,
 }
@@ -160,6 +162,8 @@ fn allowed(files: &Files<'_>) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
     let mut places = vec![
         (files.runtime_dir.to_owned(), own),
         (files.state_dir.to_owned(), own),
+        // Which VM is where.
+        (files.libvirt_dir.to_owned(), read),
         // The switches of IPv6 on a VM link.
         ("/proc/sys/net".into(), read | write),
         // What the kernel says of itself; the mode of each file tells which of it a root without capabilities may read.
@@ -217,10 +221,15 @@ mod tests {
     fn behind_landlock_are_the_agents_own_files_and_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        for made in ["etc/conf.d", "run", "state", "bin", "elsewhere"] {
+        for made in ["etc/conf.d", "run", "state", "libvirt", "bin", "elsewhere"] {
             fs::create_dir_all(path(made)).unwrap();
         }
-        for file in ["etc/slash32.toml", "state/store", "elsewhere/file"] {
+        for file in [
+            "etc/slash32.toml",
+            "state/store",
+            "libvirt/vm.xml",
+            "elsewhere/file",
+        ] {
             fs::write(path(file), "before").unwrap();
         }
         fs::copy("/bin/true", path("bin/responder")).unwrap();
@@ -231,6 +240,7 @@ mod tests {
                     config: &path("etc/slash32.toml"),
                     runtime_dir: &path("run"),
                     state_dir: &path("state"),
+                    libvirt_dir: &path("libvirt"),
                     responder: &path("bin/responder"),
                 };
                 if landlock(&files).unwrap() == RulesetStatus::NotEnforced {
@@ -244,13 +254,14 @@ mod tests {
                 fs::remove_file(path("run/b.sock")).unwrap();
                 fs::read_dir(path("etc/conf.d")).unwrap();
                 fs::read_to_string(path("etc/slash32.toml")).unwrap();
+                fs::read_to_string(path("libvirt/vm.xml")).unwrap();
                 let run = |program: PathBuf| {
                     let mut command = std::process::Command::new(program);
                     command.stdin(std::process::Stdio::null()).status()
                 };
                 assert!(run(path("bin/responder")).unwrap().success());
                 // No other.
-                let denied: [(&str, std::io::Result<()>); 7] = [
+                let denied: [(&str, std::io::Result<()>); 8] = [
                     ("read", fs::read(path("elsewhere/file")).map(drop)),
                     ("list", fs::read_dir(path("elsewhere")).map(drop)),
                     ("write", fs::write(path("elsewhere/file"), "after")),
@@ -258,6 +269,10 @@ mod tests {
                     (
                         "write its config",
                         fs::write(path("etc/slash32.toml"), "after"),
+                    ),
+                    (
+                        "write a file of libvirt's",
+                        fs::write(path("libvirt/vm.xml"), "after"),
                     ),
                     ("write a program", fs::write(path("bin/responder"), "after")),
                     ("run", run(path("elsewhere/program")).map(drop)),

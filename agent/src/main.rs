@@ -3,7 +3,7 @@
 //! It never parses a byte that a guest has sent: guests talk to responders, one unprivileged process for each link, and a
 //! responder says no more than "somebody asked, generation 7". Read on in [`reconcile`] (the one task that acts), [`plan`]
 //! (what it does, decided purely), [`presence`] (which link is a VM's), [`kernel`] (rtnetlink), [`responders`] (the
-//! processes), [`conversation`] (what they may say), [`publish`] (what operators see) and [`once`] (one link, without
+//! processes), [`conversation`] (what they may say), [`hypervisor`] (what libvirt tells), [`publish`] (what operators see) and [`once`] (one link, without
 //! staying). [`isolate`] is what the agent takes away from itself.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -36,6 +36,7 @@ mod vm;
 use access::Access;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use hypervisor::Hypervisor;
 use metrics::Exporter;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Group;
@@ -138,7 +139,7 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
     let folder = runtime.join("responder");
     make_folder(&runtime, 0o755)?;
     make_folder(&folder, 0o700)?;
-    make_folder(&runtime.join("hooks"), 0o700)?;
+    make_folder(&runtime.join(slash32_libvirt::spool::FOLDER), 0o700)?;
     make_folder(&config.agent.state_dir, 0o700)?;
     // Also keeps a second agent from starting on the same state.
     let (store, blind) = open_store(&config.agent.state_dir.join("slash32.redb"))?;
@@ -165,13 +166,15 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
     let reload = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .context("cannot read the boot id")?
+        .trim()
+        .to_owned();
     let parts = Parts {
         config_file,
+        hypervisor: Hypervisor::new(runtime.clone(), config.agent.libvirt_dir.clone(), &boot),
         config,
-        boot: fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .context("cannot read the boot id")?
-            .trim()
-            .into(),
+        boot,
         kernel: kernel::Kernel::connect()
             .context("cannot talk to the kernel's routing (rtnetlink)")?,
         store,
@@ -187,6 +190,7 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
         config: &parts.config_file,
         runtime_dir: &runtime,
         state_dir: &parts.config.agent.state_dir,
+        libvirt_dir: &parts.config.agent.libvirt_dir,
         responder: &program,
     })?;
     published.tell_store(parts.blind.as_deref());

@@ -4,6 +4,7 @@
 //! VM: the facts of its stay hold until its next start, and also when libvirt says nothing any more (hook calls get lost, and
 //! libvirt tells of ports that are deleted and stay). Only what `slash32 list` shows follows at once.
 
+use crate::hypervisor::is_same;
 use crate::presence::Stay;
 use slash32_libvirt::{Metadata, Nic};
 use slash32_policy::LinkFacts;
@@ -21,13 +22,13 @@ pub(crate) struct Occupant {
 }
 
 impl Occupant {
-    /// A VM of which `in_force` counts, until libvirt tells something else.
-    pub(crate) fn new(stay: Stay, in_force: Option<Nic>) -> Self {
+    /// A VM of which `in_force` counts: until its next start if it is `settled`, else until libvirt tells something else.
+    pub(crate) fn new(stay: Stay, in_force: Option<Nic>, settled: bool) -> Self {
         Self {
             stay,
             told: None,
             in_force,
-            settled: false,
+            settled,
         }
     }
 
@@ -50,6 +51,16 @@ impl Occupant {
         }
     }
 
+    /// The VM was told its address.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// libvirt says something else now than it did.
+    pub(crate) fn is_news(&self, told: Option<&Nic>) -> bool {
+        told.is_some() && told != self.told.as_ref()
+    }
+
     /// What policy is to go by.
     pub(crate) fn in_force(&self) -> Option<&Nic> {
         self.in_force.as_ref()
@@ -64,10 +75,6 @@ impl Occupant {
         };
         (self.in_force.as_ref().map(counts) != Some(counts(told))).then_some(told)
     }
-}
-
-fn is_same(a: &Nic, b: &Nic) -> bool {
-    (&a.uuid, a.mac) == (&b.uuid, b.mac)
 }
 
 /// Adds what libvirt says of the VM's NIC to what the kernel says of its link.

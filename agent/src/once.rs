@@ -160,7 +160,7 @@ fn fit(table: &LinkTable, link: &Link, network: &Network, runs: bool) -> Result<
         port: None,
         bound: runs,
     };
-    if let Presence::Refused(reason) = presence(table, link, network.gateway, served) {
+    if let Presence::Refused(reason) = presence(table, link, network.gateway, None, served) {
         bail!("{name} is refused: {reason}");
     }
     if !link.up {

@@ -1,10 +1,11 @@
 //! Which link is a VM's, and whether the VM is there (DESIGN.md §2, §3).
 
 use crate::link::{Kind, Link, LinkTable};
+use serde::{Deserialize, Serialize};
 use slash32_binding::Ipv4Addr;
 
 /// One stay of a VM on a link: another port, or the same port's carrier coming anew, is another stay.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Stay {
     /// The port with the VM, or the bare tap itself.
     pub(crate) port: u32,
@@ -49,20 +50,26 @@ pub(crate) fn is_port_or_loopback(link: &Link) -> bool {
 pub(crate) struct Served {
     /// The port of the VM, which stays served while it is there.
     pub(crate) port: Option<u32>,
-    /// The VM has its address. An address that somebody puts on the link later is then told, but is no reason to take a
-    /// running VM off the network.
+    /// The VM has its address. An address that somebody puts on the link later, or another DHCP server, is then told, but is
+    /// no reason to take a running VM off the network.
     pub(crate) bound: bool,
 }
 
-/// Decides for one link. `gateway` is the only address that it may carry.
+/// Decides for one link. `gateway` is the only address that it may carry; `dhcp` is the libvirt network whose own DHCP server
+/// answers there, if one does.
 pub(crate) fn presence(
     table: &LinkTable,
     link: &Link,
     gateway: Ipv4Addr,
+    dhcp: Option<&str>,
     served: Served,
 ) -> Presence {
-    let address = || foreign_address(link, gateway).filter(|_| !served.bound);
-    if let Some(reason) = unfit(table, link).or_else(address) {
+    let rival = || {
+        foreign_address(link, gateway)
+            .or_else(|| dhcp.map(libvirts_dhcp))
+            .filter(|_| !served.bound)
+    };
+    if let Some(reason) = unfit(table, link).or_else(rival) {
         return Presence::Refused(reason);
     }
     match link.kind {
@@ -167,6 +174,19 @@ pub(crate) fn foreign_address(link: &Link, gateway: Ipv4Addr) -> Option<String> 
         "carries the foreign address {}/{}",
         foreign.address, foreign.prefix_length
     ))
+}
+
+/// The reason when libvirt's own dnsmasq answers DHCP on the link, for this network.
+pub(crate) fn libvirts_dhcp(network: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let word = if network.chars().all(is_plain) {
+        network.to_owned()
+    } else {
+        format!("'{}'", network.replace('\'', r"'\''"))
+    };
+    format!(
+        "libvirt's network {network} has <dhcp>, so its dnsmasq answers here: take <dhcp> out (virsh net-edit {word}), then virsh net-destroy {word} and virsh net-start {word}"
+    )
 }
 
 fn describe(kind: &Kind) -> String {

@@ -113,6 +113,7 @@ pub(crate) struct Reconciler {
 pub(crate) struct Parts {
     pub(crate) config_file: PathBuf,
     pub(crate) config: Config,
+    pub(crate) hypervisor: Hypervisor,
     pub(crate) boot: String,
     pub(crate) kernel: Kernel,
     pub(crate) store: Box<dyn Store>,
@@ -155,7 +156,7 @@ impl Reconciler {
             served_alone: standalone.links().into_keys().collect(),
             standalone,
             table: LinkTable::default(),
-            hypervisor: Hypervisor::default(),
+            hypervisor: parts.hypervisor,
             routes: BTreeSet::new(),
             foreign: BTreeMap::new(),
             probes: Probes::new(),
@@ -181,6 +182,7 @@ impl Reconciler {
             changes: parts.changes,
             requests: parts.requests,
         };
+        reconciler.look_at_libvirt().await;
         reconciler.dump().await?;
         reconciler.adopt(records.attachments).await?;
         reconciler.adopted = true;
@@ -205,6 +207,7 @@ impl Reconciler {
                     }
                 }
                 Some(request) = self.requests.recv() => self.obey(request).await,
+                woken = self.hypervisor.woken() => self.heed(woken).await,
                 Some(probed) = self.probes.next() => self.take_probe(probed),
                 Some(()) = reload.recv() => {
                     notify::reloading();
@@ -233,6 +236,7 @@ impl Reconciler {
             self.save_leases_at,
             self.sweep_at,
             self.retry_save_at,
+            self.hypervisor.save_at(),
             self.responders.next_deadline(),
         ];
         others
@@ -244,12 +248,13 @@ impl Reconciler {
     /// Something is due.
     async fn tick(&mut self) {
         let now = Instant::now();
-        if self.dump_at <= now
-            && let Err(error) = self.dump().await
-        {
-            self.metrics.kernel_dumps.count(false);
-            tracing::warn!("cannot read the host's links and routes, trying again: {error}");
-            self.dump_at = now + SETTLE;
+        if self.dump_at <= now {
+            self.look_at_libvirt().await;
+            if let Err(error) = self.dump().await {
+                self.metrics.kernel_dumps.count(false);
+                tracing::warn!("cannot read the host's links and routes, trying again: {error}");
+                self.dump_at = now + SETTLE;
+            }
         }
         let due = |vm: &VmLink| vm.retry.is_some_and(|retry| retry.at <= now);
         self.dirty
@@ -262,6 +267,7 @@ impl Reconciler {
         {
             self.save().await;
         }
+        self.hypervisor.save();
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep();
             self.save().await;
@@ -280,6 +286,9 @@ impl Reconciler {
         self.dirty
             .extend(self.table.iter().map(|link| link.ifindex));
         self.dirty.extend(self.vms.keys());
+        let table = &self.table;
+        self.hypervisor
+            .retain_links(|ifindex| table.get(ifindex).is_some());
         self.routes = routes.into_iter().collect();
         self.dirty
             .extend(self.routes.iter().map(|route| route.ifindex));
@@ -291,6 +300,7 @@ impl Reconciler {
 
     /// Brings every dirty link to what it should be.
     async fn pass(&mut self) {
+        self.drain().await;
         if self.dirty.is_empty() {
             return;
         }
@@ -338,6 +348,7 @@ impl Reconciler {
             }
         }
         self.sweep();
+        self.hypervisor.save();
         let durable = self.save().await;
         let mut steps = plan(&desired, &self.observe(scope));
         let waiting = if durable {

@@ -34,6 +34,8 @@ pub(crate) struct VmLink {
     pub(crate) stay: Option<Stay>,
     /// The VM that is there, as libvirt tells it; `None` while none is.
     pub(crate) occupant: Option<Occupant>,
+    /// The libvirt network whose own DHCP server answers on the link.
+    pub(crate) dhcp: Option<String>,
     /// The last generation that was given on this link.
     pub(crate) last_generation: Generation,
     /// The generation and address in force while a VM is served.
@@ -120,6 +122,7 @@ impl VmLink {
             condition: Condition::Idle(None),
             stay: None,
             occupant: None,
+            dhcp: None,
             last_generation: Generation::NONE,
             current: None,
             serve: None,
@@ -261,13 +264,17 @@ impl VmLink {
 
     /// Everything that is to be said of the link beside its state, of which [`Self::state`] gives one reason.
     pub(crate) fn remarks(&self, now: Moment) -> Vec<Remark> {
-        let Condition::Served(reason) = &self.condition else {
-            return Vec::new();
+        let reason = match &self.condition {
+            Condition::Served(reason) => reason,
+            // Refused for it.
+            Condition::Failed(_) if self.dhcp.is_some() => return vec![Remark::LibvirtDhcp],
+            _ => return Vec::new(),
         };
         let is_true = |remark: &Remark| match remark {
             Remark::SeveralPorts => reason.as_deref() == Some(SEVERAL_PORTS),
             Remark::SecondMac => self.has_ignored(Reason::OtherMac),
             Remark::OtherDhcpServer => self.has_other_server(),
+            Remark::LibvirtDhcp => self.dhcp.is_some(),
             Remark::OlderOptions => self.is_bound(now) && self.runs_on_older(),
         };
         Remark::ALL.into_iter().filter(is_true).collect()

@@ -5,6 +5,7 @@ use super::status::Of;
 use crate::presence::Stay;
 use serde::{Deserialize, Serialize};
 use slash32_libvirt::{Knowledge, Nic};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,34 +24,20 @@ pub(super) struct Memory {
     pub(super) domains: Vec<String>,
     /// The same of networks.
     pub(super) networks: Vec<String>,
-    pub(super) stays: Vec<KeptStay>,
+    /// By the ifindex of the link.
+    pub(super) kept: BTreeMap<u32, Kept>,
 }
 
-/// What counts for a VM while it stays on a link.
-#[derive(Serialize, Deserialize)]
-pub(super) struct KeptStay {
-    pub(super) ifindex: u32,
-    port: u32,
-    carrier_ups: u32,
-    pub(super) nic: Nic,
-}
-
-impl KeptStay {
-    pub(super) fn new(ifindex: u32, stay: Stay, nic: Nic) -> Self {
-        Self {
-            ifindex,
-            port: stay.port,
-            carrier_ups: stay.carrier_ups,
-            nic,
-        }
-    }
-
-    pub(super) fn stay(&self) -> Stay {
-        Stay {
-            port: self.port,
-            carrier_ups: self.carrier_ups,
-        }
-    }
+/// What counts for the VM on a link.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) stay: Stay,
+    pub(crate) nic: Nic,
+    /// The VM was told its address: nothing else counts for it until its next start.
+    pub(crate) settled: bool,
+    /// libvirt has told since that the VM ended, or starts: it is another start that this was of.
+    #[serde(default)]
+    pub(super) over: bool,
 }
 
 impl Memory {
@@ -58,7 +45,7 @@ impl Memory {
         boot: &str,
         knowledge: Knowledge,
         files: impl Iterator<Item = &'f (Of, String)>,
-        stays: Vec<KeptStay>,
+        kept: BTreeMap<u32, Kept>,
     ) -> Self {
         let (mut domains, mut networks) = (Vec::new(), Vec::new());
         for (of, name) in files {
@@ -73,7 +60,7 @@ impl Memory {
             knowledge,
             domains,
             networks,
-            stays,
+            kept,
         }
     }
 

@@ -18,15 +18,18 @@ pub(crate) enum Remark {
     SecondMac,
     /// Another DHCP server answers there, or is asked for.
     OtherDhcpServer,
+    /// libvirt's own DHCP server answers there, for a network that has `<dhcp>`.
+    LibvirtDhcp,
     /// The VM has the options of an earlier config until it renews.
     OlderOptions,
 }
 
 impl Remark {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::SeveralPorts,
         Self::SecondMac,
         Self::OtherDhcpServer,
+        Self::LibvirtDhcp,
         Self::OlderOptions,
     ];
 
@@ -36,6 +39,7 @@ impl Remark {
             Self::SeveralPorts => "several_ports",
             Self::SecondMac => "second_mac",
             Self::OtherDhcpServer => "other_dhcp_server",
+            Self::LibvirtDhcp => "libvirt_dhcp",
             Self::OlderOptions => "older_options",
         }
     }

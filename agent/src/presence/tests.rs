@@ -42,7 +42,7 @@ fn of(link: Link, ports: Vec<Link>, served: Served) -> Presence {
     for port in ports {
         table.put(port);
     }
-    presence(&table, &link, GATEWAY, served)
+    presence(&table, &link, GATEWAY, None, served)
 }
 
 fn present(port: u32) -> Presence {
@@ -237,7 +237,7 @@ fn a_foreign_address_refuses_a_link_unless_its_vm_is_bound_already() {
         table.put(bridge.clone());
         table.put(port(5, "vnet0", Kind::Tap));
         for bound in [false, true] {
-            let presence = presence(&table, &bridge, GATEWAY, Served { port: None, bound });
+            let presence = presence(&table, &bridge, GATEWAY, None, Served { port: None, bound });
             let refused = matches!(&presence, Presence::Refused(reason) if reason.contains("foreign address"));
             assert_eq!(refused, foreign && !bound, "{address:?} bound: {bound}");
         }

@@ -5,14 +5,16 @@ use super::durable::Earlier;
 use crate::link::{Kind, Link, LinkTable};
 use crate::moment::Moment;
 use crate::plan::{DesiredLink, Serve};
-use crate::presence::{Presence, Served, Stay, foreign_address, is_port_or_loopback, presence};
+use crate::presence::{
+    Presence, Served, Stay, foreign_address, is_port_or_loopback, libvirts_dhcp, presence,
+};
 use crate::route::HostRoute;
 use crate::vm::{Condition, KeptLease, SEVERAL_PORTS, VmLink};
 use jiff::Timestamp;
 use slash32_binding::{Binding, Generation, Ipv4Addr, Prefix};
 use slash32_control::{EventKind, Port};
 use slash32_policy::{
-    Allocation, Config, Install, Ipv6, LinkFacts, LinkKind, Network, RouteConfig,
+    Allocation, Config, Install, Ipv6, LinkFacts, LinkKind, Network, RouteConfig, Unassigned,
 };
 use slash32_store::{Attachment, Change as Record, Lease};
 use std::collections::BTreeMap;
@@ -47,21 +49,30 @@ impl Reconciler {
     fn decide_for(
         &mut self,
         config: &Config,
-        network: &Network,
+        claiming: &Network,
         link: &Link,
     ) -> Option<DesiredLink> {
         let ports = self.ports(link);
         let vm = self.remember(link);
         vm.ports = ports;
+        self.look_at_occupant(config, claiming, link);
+        let facts = self.facts_of(link);
+        let chosen = config.chosen(claiming, &facts);
+        let network = *chosen.as_ref().unwrap_or(&claiming);
+        let vm = self.vms.get_mut(&link.ifindex)?;
         vm.network = Some(network.name.clone());
         vm.gateway = Some(network.gateway);
-        self.look_at_occupant(link);
-        let vm = self.vms.get(&link.ifindex)?;
         let served = Served {
             port: vm.current.and(vm.stay).map(|stay| stay.port),
             bound: vm.is_bound(Moment::now()),
         };
-        let verdict = self.judge_link(config, network, link, served);
+        let verdict = match self.judge_presence(network, link, served) {
+            Ok(there) => self.assign(config, chosen, link, &facts, there),
+            Err(condition) => {
+                self.allocations.leave(&link.name);
+                Verdict::Not(condition)
+            }
+        };
         let desired = |serve, route| {
             Some(DesiredLink {
                 gateway: network.gateway,
@@ -101,50 +112,70 @@ impl Reconciler {
         }
     }
 
-    /// Whether a link has a VM to serve, and with what.
-    fn judge_link(
-        &mut self,
-        config: &Config,
+    /// Whether a link has a VM to serve.
+    fn judge_presence(
+        &self,
         network: &Network,
         link: &Link,
         served: Served,
-    ) -> Verdict {
-        let (stay, several, down) = match presence(&self.table, link, network.gateway, served) {
+    ) -> Result<There, Condition> {
+        let dhcp = self.hypervisor.dhcp_on(&link.name);
+        match presence(&self.table, link, network.gateway, dhcp, served) {
+            Presence::Refused(reason) => Err(Condition::Failed(reason)),
+            Presence::Idle(reason) => Err(Condition::Idle(reason)),
             Presence::Present {
                 stay,
                 several,
                 down,
-            } => (stay, several, down),
-            Presence::Refused(reason) => {
-                self.allocations.leave(&link.name);
-                return Verdict::Not(Condition::Failed(reason));
+            } => {
+                let remark = match (several, down) {
+                    (true, _) => Some(SEVERAL_PORTS.to_owned()),
+                    (_, true) => Some("the bridge is down".to_owned()),
+                    _ => {
+                        let dhcp = || dhcp.map(libvirts_dhcp);
+                        foreign_address(link, network.gateway).or_else(dhcp)
+                    }
+                };
+                Ok(There { stay, down, remark })
             }
-            Presence::Idle(reason) => {
-                self.allocations.leave(&link.name);
-                return Verdict::Not(Condition::Idle(reason));
+        }
+    }
+
+    /// What the VM is served with.
+    fn assign(
+        &mut self,
+        config: &Config,
+        network: Result<&Network, Unassigned>,
+        link: &Link,
+        facts: &LinkFacts,
+        there: There,
+    ) -> Verdict {
+        let assigned = network.and_then(|network| {
+            let assigned = self.give_address(config, network, facts)?;
+            Ok((network, assigned))
+        });
+        let (network, assignment) = match assigned {
+            Ok(assigned) => assigned,
+            Err(reason) => {
+                if matches!(reason, Unassigned::Metadata { .. }) {
+                    self.allocations.leave(&link.name);
+                }
+                return Verdict::Not(Condition::Unassigned(reason.to_string()));
             }
-        };
-        let facts = self.facts_of(link);
-        let assignment = match self.give_address(config, network, &facts) {
-            Ok(assignment) => assignment,
-            Err(reason) => return Verdict::Not(Condition::Unassigned(reason.to_string())),
         };
         let left_out = || {
-            let mut left_out = config.left_out(network, &assignment, &facts).into_iter();
+            let mut left_out = config.left_out(network, &assignment, facts).into_iter();
             let first = left_out.next()?;
             Some(match left_out.len() {
                 0 => first,
                 more => format!("{first} (and {more} more: slash32 explain {})", link.name),
             })
         };
-        let remark = match (several, down) {
-            (true, _) => Some(SEVERAL_PORTS.to_owned()),
-            (_, true) => Some("the bridge is down".to_owned()),
-            _ => foreign_address(link, network.gateway)
-                .or_else(|| self.conflict(assignment.address))
-                .or_else(left_out),
-        };
-        let mut binding = config.binding(network, &assignment, &facts);
+        let There { stay, down, remark } = there;
+        let remark = remark
+            .or_else(|| self.conflict(assignment.address))
+            .or_else(left_out);
+        let mut binding = config.binding(network, &assignment, facts);
         // The agent put an earlier gateway there, and takes it away when the VM has renewed.
         let mut ours = link
             .addresses
@@ -258,6 +289,7 @@ impl Reconciler {
             return;
         };
         self.allocations.leave(&vm.name);
+        self.hypervisor.forget(ifindex);
         self.unsaved.push(Record::RemoveAttachment {
             link: vm.name.clone(),
         });
@@ -287,6 +319,15 @@ impl Reconciler {
 enum Verdict {
     Serve(Box<Service>),
     Not(Condition),
+}
+
+/// A VM that is there.
+struct There {
+    stay: Stay,
+    /// The link itself is down.
+    down: bool,
+    /// What an operator should know all the same.
+    remark: Option<String>,
 }
 
 /// A VM that is to be served.

@@ -2,28 +2,126 @@
 
 use super::Reconciler;
 use super::decide::facts;
+use crate::hypervisor::{Learnt, Woken};
 use crate::link::Link;
 use crate::occupant::{Occupant, with_nic};
 use crate::presence::stay;
-use slash32_policy::LinkFacts;
+use crate::vm::VmLink;
+use slash32_binding::Ipv4Addr;
+use slash32_libvirt::Nic;
+use slash32_policy::{Config, LinkFacts, Network};
 
 impl Reconciler {
-    /// Looks at who is on the link now.
-    pub(super) fn look_at_occupant(&mut self, link: &Link) {
-        let Some(vm) = self.vms.get_mut(&link.ifindex) else {
+    /// Takes in every hook call that waits; of very many, claims of VMs are answered in between.
+    pub(super) async fn drain(&mut self) {
+        loop {
+            let learnt = self.hypervisor.drain();
+            self.mark_concerned(learnt);
+            if !learnt.more {
+                return;
+            }
+            self.pulse.beat();
+            tokio::task::yield_now().await;
+            while let Ok(message) = self.inbox.try_recv() {
+                self.hear(message).await;
+            }
+        }
+    }
+
+    /// Something has changed where libvirt's facts come.
+    pub(super) async fn heed(&mut self, woken: Woken) {
+        let learnt = self.hypervisor.look(woken).await;
+        self.mark_concerned(learnt);
+    }
+
+    /// Looks at all that libvirt has told and that was not looked at.
+    pub(super) async fn look_at_libvirt(&mut self) {
+        self.drain().await;
+        let learnt = self.hypervisor.look_at_all().await;
+        self.mark_concerned(learnt);
+    }
+
+    /// Marks the links that something new concerns.
+    fn mark_concerned(&mut self, learnt: Learnt) {
+        if !learnt.news {
+            return;
+        }
+        let is_concerned = |vm: &VmLink| {
+            let Some(link) = self.table.get(vm.ifindex) else {
+                return false;
+            };
+            let is_news = |occupant: &Occupant| {
+                let told = self.hypervisor.nic(&self.table, link, occupant.stay);
+                occupant.is_news(told)
+            };
+            vm.occupant.as_ref().is_some_and(is_news)
+                || vm.dhcp.as_deref() != self.hypervisor.dhcp_on(&link.name)
+        };
+        let concerned = self.vms.values().filter(|vm| is_concerned(vm));
+        self.dirty.extend(concerned.map(|vm| vm.ifindex));
+    }
+
+    /// Looks at who is on the link now. `claiming` is the network that claims it.
+    pub(super) fn look_at_occupant(&mut self, config: &Config, claiming: &Network, link: &Link) {
+        let ifindex = link.ifindex;
+        let Some(vm) = self.vms.get(&ifindex) else {
             return;
         };
+        let dhcp = self.hypervisor.dhcp_on(&link.name).map(str::to_owned);
         let served = vm.current.and(vm.stay).map(|stay| stay.port);
         let Some(stay) = stay(&self.table, link, served) else {
-            vm.occupant = None;
+            let port = self.hypervisor.kept_port(ifindex);
+            if port.is_some_and(|port| self.table.get(port).is_none()) {
+                self.hypervisor.forget(ifindex);
+            }
+            if let Some(vm) = self.vms.get_mut(&ifindex) {
+                (vm.occupant, vm.dhcp) = (None, dhcp);
+            }
             return;
         };
-        let told = self.hypervisor.nic(&self.table, link, stay);
+        let told = self.hypervisor.nic(&self.table, link, stay).cloned();
+        let told = told.as_ref();
         let settled = vm.is_settled(stay);
-        let before = vm.occupant.take().filter(|occupant| occupant.stay == stay);
-        let mut occupant = before.unwrap_or_else(|| Occupant::new(stay, None));
+        let before = vm.occupant.clone().filter(|occupant| occupant.stay == stay);
+        let mut occupant = before.unwrap_or_else(|| {
+            match self.hypervisor.kept(ifindex, stay, told) {
+                Some(kept) => Occupant::new(stay, Some(kept.nic.clone()), kept.settled),
+                None => {
+                    // It runs, and what counted for it is lost, or nothing ever did.
+                    let address = vm.current.map(|(_, address)| address).filter(|_| settled);
+                    let counted = told.filter(|told| {
+                        address.is_some()
+                            && self.would_get(config, claiming, link, None) != address
+                            && self.would_get(config, claiming, link, Some(told)) == address
+                    });
+                    Occupant::new(stay, counted.cloned(), settled)
+                }
+            }
+        });
         occupant.take(told, settled);
-        vm.occupant = Some(occupant);
+        match occupant.in_force() {
+            Some(nic) => self
+                .hypervisor
+                .keep(ifindex, stay, nic, occupant.is_settled()),
+            None => self.hypervisor.forget(ifindex),
+        }
+        if let Some(vm) = self.vms.get_mut(&ifindex) {
+            (vm.occupant, vm.dhcp) = (Some(occupant), dhcp);
+        }
+    }
+
+    /// The address that policy would give a VM with this NIC.
+    fn would_get(
+        &self,
+        config: &Config,
+        claiming: &Network,
+        link: &Link,
+        nic: Option<&Nic>,
+    ) -> Option<Ipv4Addr> {
+        let facts = with_nic(facts(&self.table, link), nic);
+        let network = config.chosen(claiming, &facts).ok()?;
+        let assigned = self.allocations.clone().assign(config, network, &facts);
+        assigned.ok().map(|assignment| assignment.address)
     }
 
     /// What is known of a link and of the VM that is there, as far as it counts for the VM's stay.

@@ -42,6 +42,8 @@ pub struct AgentConfig {
     pub state_dir: PathBuf,
     /// `responder`: the responder's program, when it is neither beside the agent nor where packages put it. Absolute.
     pub responder: Option<PathBuf>,
+    /// `libvirt-dir`: libvirt's runtime folder, whose files say which VMs run. Absolute; it need not be there.
+    pub libvirt_dir: PathBuf,
     /// `metrics`: where Prometheus may ask; `None` is nowhere.
     pub metrics: Option<SocketAddr>,
     /// `admin-group`: whose members may change things by the operator API; `None` is root alone.
@@ -78,6 +80,7 @@ impl Default for AgentConfig {
             runtime_dir: "/run/slash32".into(),
             state_dir: "/var/lib/slash32".into(),
             responder: None,
+            libvirt_dir: "/run/libvirt".into(),
             metrics: None,
             admin_group: None,
         }
@@ -279,6 +282,7 @@ fn read_agent(mut section: Section<'_>, agent: &mut AgentConfig, errors: &mut Er
             path(item, errors).map(Some)
         }),
     );
+    set(&mut agent.libvirt_dir, s.read("libvirt-dir", errors, path));
     let metrics = s.read("metrics", errors, |item, errors| {
         item.parsed("a text such as \"127.0.0.1:9132\"", errors, |text| {
             let wrong = "is not an address and a port; one such as 127.0.0.1:9132 would be right";
