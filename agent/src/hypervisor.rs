@@ -151,8 +151,7 @@ impl Hypervisor {
 
     /// The guest has sent its first frame here: its NIC is incoming no more.
     pub(crate) fn arrived(&mut self, uuid: &str, mac: MacAddr) {
-        self.knowledge.arrived(uuid, mac);
-        self.unsaved = true;
+        self.unsaved |= self.knowledge.arrived(uuid, mac);
     }
 
     /// What counts for the VM that is on this link for this stay, if that is kept; `told` is what libvirt says now. It holds also

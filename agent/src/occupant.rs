@@ -6,6 +6,7 @@
 
 use crate::hypervisor::is_same;
 use crate::presence::Stay;
+use slash32_binding::Ipv4Addr;
 use slash32_libvirt::{Metadata, Nic};
 use slash32_policy::LinkFacts;
 
@@ -61,20 +62,63 @@ impl Occupant {
         told.is_some() && told != self.told.as_ref()
     }
 
+    /// libvirt's metadata fixes this address for the VM.
+    pub(crate) fn is_to_have(&self, address: Ipv4Addr) -> bool {
+        let asked = self.in_force.as_ref();
+        let asked = asked.and_then(|nic| nic.metadata.address.as_deref());
+        asked.is_some_and(|text| {
+            let text = text.trim();
+            text.strip_suffix("/32").unwrap_or(text).parse() == Ok(address)
+        })
+    }
+
     /// What policy is to go by.
     pub(crate) fn in_force(&self) -> Option<&Nic> {
         self.in_force.as_ref()
     }
 
-    /// What will count from the VM's next start, when that is something else.
-    pub(crate) fn from_next_start(&self) -> Option<&Nic> {
+    /// What will count from the VM's next start, when that is something else than what does: in a sentence, with what differs.
+    pub(crate) fn from_next_start(&self) -> Option<String> {
         let told = self.told.as_ref()?;
-        let counts = |nic: &Nic| Nic {
-            incoming: false,
-            ..nic.clone()
-        };
-        (self.in_force.as_ref().map(counts) != Some(counts(told))).then_some(told)
+        let counts = self.in_force.as_ref().map(says).unwrap_or_default();
+        let mut differs: Vec<String> = says(told)
+            .into_iter()
+            .filter(|value| !counts.contains(value))
+            .map(|(key, value)| format!("{key} = {value}"))
+            .collect();
+        let now: Vec<_> = says(told).into_iter().map(|(key, _)| key).collect();
+        let no_more = counts.into_iter().filter(|(key, _)| !now.contains(key));
+        differs.extend(no_more.map(|(key, _)| format!("no {key}")));
+        (!differs.is_empty()).then(|| {
+            format!(
+                "libvirt now says {}: from the VM's next start",
+                differs.join(", ")
+            )
+        })
     }
+}
+
+/// All that libvirt says of a NIC and that counts, by the words of the config and of the metadata.
+fn says(nic: &Nic) -> Vec<(String, String)> {
+    let metadata = &nic.metadata;
+    let tags = (!metadata.tags.is_empty()).then(|| metadata.tags.join(", "));
+    let all = [
+        ("vm", Some(nic.vm.clone())),
+        ("uuid", Some(nic.uuid.clone())),
+        ("mac", Some(nic.mac.to_string())),
+        ("libvirt network", nic.network.clone()),
+        ("address", metadata.address.clone()),
+        ("network", metadata.network.clone()),
+        ("tags", tags),
+        ("fault", metadata.fault.clone()),
+    ];
+    let facts = all
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    let options = metadata.options.iter();
+    facts
+        .chain(options.map(|(key, value)| (key.clone(), value.clone())))
+        .collect()
 }
 
 /// Adds what libvirt says of the VM's NIC to what the kernel says of its link.

@@ -94,14 +94,20 @@ impl StatusFiles {
             Ok(entries) => entries,
             // A host without libvirt.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return self.seen.keys().filter(|(is, _)| *is == of).cloned().collect();
+                return self
+                    .seen
+                    .keys()
+                    .filter(|(is, _)| *is == of)
+                    .cloned()
+                    .collect();
             }
             Err(error) => {
                 self.complain(&folder, &error.to_string());
                 return Vec::new();
             }
         };
-        let there = entries.filter_map(|entry| name_of(&entry.ok()?.file_name().into_string().ok()?));
+        let there =
+            entries.filter_map(|entry| name_of(&entry.ok()?.file_name().into_string().ok()?));
         let there: BTreeSet<_> = there.map(|name| (of, name)).collect();
         let before = self.seen.keys().filter(|(is, _)| *is == of).cloned();
         there.into_iter().chain(before).collect()
@@ -143,7 +149,10 @@ impl StatusFiles {
     /// Once for each file or folder.
     fn complain(&mut self, path: &Path, what: &str) {
         if self.complained.insert(path.to_owned()) {
-            tracing::warn!("{}: what libvirt says there is not known: {what}", path.display());
+            tracing::warn!(
+                "{}: what libvirt says there is not known: {what}",
+                path.display()
+            );
         }
     }
 }

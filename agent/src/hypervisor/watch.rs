@@ -73,10 +73,19 @@ impl Watch {
             folders.push((libvirt.join(of.folder()), Watched::Files(of)));
         }
         folders.push((libvirt.to_owned(), Watched::Above));
-        folders.extend(libvirt.parent().map(|above| (above.to_owned(), Watched::Above)));
+        folders.extend(
+            libvirt
+                .parent()
+                .map(|above| (above.to_owned(), Watched::Above)),
+        );
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC);
         let inotify = inotify.map_err(std::io::Error::from);
-        let eyes = match inotify.and_then(|inotify| AsyncFd::new(Descriptor(inotify))) {
+        #[expect(
+            deprecated,
+            reason = "what took its place is unsafe, for types that do not own their descriptor; this one does"
+        )]
+        let registered = inotify.and_then(|inotify| AsyncFd::new(Descriptor(inotify)));
+        let eyes = match registered {
             Ok(descriptor) => Eyes::Inotify(descriptor, BTreeMap::new()),
             Err(error) => look_each_second(&error.to_string()),
         };
@@ -100,7 +109,11 @@ impl Watch {
                 Watched::Files(_) => whole | gone | AddWatchFlags::IN_CLOSE_WRITE,
                 Watched::Above => whole | AddWatchFlags::IN_CREATE,
             };
-            match descriptor.get_ref().0.add_watch(folder, flags | AddWatchFlags::IN_ONLYDIR) {
+            match descriptor
+                .get_ref()
+                .0
+                .add_watch(folder, flags | AddWatchFlags::IN_ONLYDIR)
+            {
                 Ok(number) => {
                     watched.insert(number, *what);
                 }
@@ -171,7 +184,10 @@ impl Woken {
         }
         match watched.get(&event.wd) {
             Some(Watched::Files(of)) => {
-                let name = event.name.as_deref().and_then(|name| name_of(name.to_str()?));
+                let name = event
+                    .name
+                    .as_deref()
+                    .and_then(|name| name_of(name.to_str()?));
                 self.files.extend(name.map(|name| (*of, name)));
                 false
             }
@@ -182,7 +198,9 @@ impl Woken {
 }
 
 fn look_each_second(why: &str) -> Eyes {
-    tracing::warn!("cannot watch the folder of hook calls (inotify), so it is looked at once a second: {why}");
+    tracing::warn!(
+        "cannot watch the folder of hook calls (inotify), so it is looked at once a second: {why}"
+    );
     let mut interval = interval(PAUSE);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     Eyes::Interval(interval)

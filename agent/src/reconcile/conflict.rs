@@ -65,11 +65,13 @@ impl Reconciler {
         }
     }
 
-    /// The config or an operator fixes the address for a VM.
+    /// The config, an operator, or libvirt's metadata of a VM that is there fixes the address for a VM.
     fn is_fixed(&self, address: Ipv4Addr) -> bool {
         let mut networks = self.config.networks.iter();
+        let mut occupants = self.vms.values().filter_map(|vm| vm.occupant.as_ref());
         networks.any(|network| network.reservation_at(address).is_some())
             || self.allocations.bound().any(|(_, bound)| bound == address)
+            || occupants.any(|occupant| occupant.is_to_have(address))
     }
 
     /// The route says that another machine has the address: it lies in one of our subnets, and the way to it is not one of

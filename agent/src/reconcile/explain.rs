@@ -23,7 +23,11 @@ pub(super) fn link(
     let mut allocations = allocations.clone();
     let network = config.network_of(&facts.name, &facts.altnames);
     let assigned = match network {
-        Ok(Some(network)) => Some(allocations.assign(config, network, facts)),
+        Ok(Some(claiming)) => Some(
+            config
+                .chosen(claiming, facts)
+                .and_then(|network| allocations.assign(config, network, facts)),
+        ),
         _ => None,
     };
     let reasons = match &assigned {

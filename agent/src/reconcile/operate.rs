@@ -3,6 +3,7 @@
 use super::Reconciler;
 use super::decide::attachment;
 use crate::moment::Moment;
+use crate::occupant::Occupant;
 use crate::operator::Request;
 use crate::vm::VmLink;
 use jiff::Timestamp;
@@ -43,12 +44,18 @@ impl Reconciler {
                 let link = link.ok_or_else(|| ShowError::NotFound {
                     key: key.to_owned(),
                 })?;
-                Ok(super::explain::link(
+                let mut explanation = super::explain::link(
                     &self.config,
                     &self.allocations,
                     &self.facts_of(link),
                     row,
-                ))
+                );
+                let vm = self.vms.get(&row.ifindex);
+                let occupant = vm.and_then(|vm| vm.occupant.as_ref());
+                explanation
+                    .notes
+                    .extend(occupant.and_then(Occupant::from_next_start));
+                Ok(explanation)
             }
             Err(error) => match key.parse() {
                 Ok(address) => Ok(super::explain::address(
@@ -91,6 +98,9 @@ impl Reconciler {
             .network_of(link, &facts.altnames)
             .map_err(|twice| refused(twice.to_string()))?;
         let network = network.ok_or_else(|| refused(format!("no network's links match {link}")))?;
+        let network = config
+            .chosen(network, &facts)
+            .map_err(|reason| refused(reason.to_string()))?;
         if let Some(refusal) = self.allocations.may_bind(network, &facts, address) {
             return Err(refused(format!("{address} {refusal}")));
         }

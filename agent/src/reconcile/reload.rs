@@ -89,13 +89,14 @@ impl Reconciler {
             let Some(link) = self.table.get(ifindex) else {
                 return false;
             };
-            let Ok(Some(network)) = config.network_of(&link.name, &link.altnames) else {
+            let Ok(Some(claiming)) = config.network_of(&link.name, &link.altnames) else {
                 return true;
             };
-            allocations
-                .assign(config, network, &self.facts_of(link))
-                .map(|assignment| assignment.address)
-                != Ok(address)
+            let facts = self.facts_of(link);
+            let assigned = config
+                .chosen(claiming, &facts)
+                .and_then(|network| allocations.assign(config, network, &facts));
+            assigned.map(|assignment| assignment.address) != Ok(address)
         };
         let mut loses = loses;
         let lost: Vec<u32> = bound
@@ -116,10 +117,13 @@ impl Reconciler {
             let (Some(serve), Some(link)) = (&vm.serve, self.table.get(vm.ifindex)) else {
                 continue;
             };
-            let Ok(Some(network)) = config.network_of(&link.name, &link.altnames) else {
+            let Ok(Some(claiming)) = config.network_of(&link.name, &link.altnames) else {
                 continue;
             };
             let facts = self.facts_of(link);
+            let Ok(network) = config.chosen(claiming, &facts) else {
+                continue;
+            };
             if let Ok(assignment) = allocations.assign(config, network, &facts)
                 && assignment.address == serve.binding.address
                 && config.binding(network, &assignment, &facts) != serve.binding
