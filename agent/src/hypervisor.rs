@@ -279,3 +279,6 @@ pub(crate) struct Learnt {
     /// There is more to take in.
     pub(crate) more: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,3 +146,6 @@ fn asked(metadata: &Metadata) -> slash32_policy::Metadata {
         fault: metadata.fault.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

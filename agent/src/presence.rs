@@ -65,8 +65,9 @@ pub(crate) fn presence(
     served: Served,
 ) -> Presence {
     let rival = || {
-        foreign_address(link, gateway)
-            .or_else(|| dhcp.map(libvirts_dhcp))
+        // Such a network mostly has a foreign address, too.
+        dhcp.map(libvirts_dhcp)
+            .or_else(|| foreign_address(link, gateway))
             .filter(|_| !served.bound)
     };
     if let Some(reason) = unfit(table, link).or_else(rival) {

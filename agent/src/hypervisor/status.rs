@@ -102,7 +102,14 @@ impl StatusFiles {
                     .collect();
             }
             Err(error) => {
-                self.complain(&folder, &error.to_string());
+                let note = match error.kind() {
+                    // Landlock's doing, when the folder was made later.
+                    io::ErrorKind::PermissionDenied => {
+                        "; slash32-agent may read only what was there when it started: restart it"
+                    }
+                    _ => "",
+                };
+                self.complain(&folder, &format!("{error}{note}"));
                 return Vec::new();
             }
         };

@@ -245,6 +245,28 @@ fn a_foreign_address_refuses_a_link_unless_its_vm_is_bound_already() {
 }
 
 #[test]
+fn a_dhcp_server_of_libvirts_refuses_a_link_unless_its_vm_is_bound_already() {
+    let bridge = link(BRIDGE, "virbr13", Kind::Bridge);
+    let mut table = LinkTable::default();
+    table.put(bridge.clone());
+    let of = |network, bound| {
+        let served = Served { port: None, bound };
+        presence(&table, &bridge, GATEWAY, Some(network), served)
+    };
+    let says = |network| match of(network, false) {
+        Presence::Refused(reason) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        says("default"),
+        "libvirt's network default has <dhcp>, so its dnsmasq answers here: take <dhcp> out (virsh net-edit default), then virsh net-destroy default and virsh net-start default"
+    );
+    // What is to be typed is a word for the shell, whatever the network is called.
+    assert!(says("a'b c").contains(r"(virsh net-edit 'a'\''b c')"));
+    assert_eq!(of("default", true), Presence::Idle(None));
+}
+
+#[test]
 fn a_port_and_the_loopback_device_are_nobodys_vm_link() {
     assert!(is_port_or_loopback(&port(5, "vnet0", Kind::Tap)));
     assert!(is_port_or_loopback(&link(1, "lo", Kind::Loopback)));

@@ -131,10 +131,9 @@ impl Reconciler {
                 let remark = match (several, down) {
                     (true, _) => Some(SEVERAL_PORTS.to_owned()),
                     (_, true) => Some("the bridge is down".to_owned()),
-                    _ => {
-                        let dhcp = || dhcp.map(libvirts_dhcp);
-                        foreign_address(link, network.gateway).or_else(dhcp)
-                    }
+                    _ => dhcp
+                        .map(libvirts_dhcp)
+                        .or_else(|| foreign_address(link, network.gateway)),
                 };
                 Ok(There { stay, down, remark })
             }

@@ -82,7 +82,8 @@ pub(crate) enum Command {
 
     /// Wait until a VM has its address
     ///
-    /// The link need not exist yet. Prints the row of the link. Exits with 1 when the time is over.
+    /// The link need not exist yet. Prints the row of the link; of a VM with several NICs a row each when all of them have got
+    /// there, with --json the last of them. Exits with 1 when the time is over.
     Wait {
         /// A link, an address, a VM's name or its UUID
         #[arg(value_name = "LINK|VM")]

@@ -117,16 +117,16 @@ impl Client {
         Ok(link)
     }
 
-    /// Waits until the link that `key` names is in `wanted`; it need not exist yet. `timeout` is rounded down to
-    /// milliseconds; with zero the agent looks once.
+    /// Waits until the link that `key` names is in `wanted`, or all links of the VM that it names; there need be none yet.
+    /// Returns them in the order in which they came. `timeout` is rounded down to milliseconds; with zero the agent looks once.
     ///
-    /// Errors: [`ClientError::TimedOut`]; [`ClientError::Key`] for an ambiguous key.
+    /// Errors: [`ClientError::TimedOut`].
     pub async fn wait(
         &mut self,
         key: &str,
         wanted: State,
         timeout: Duration,
-    ) -> Result<LinkRow, ClientError> {
+    ) -> Result<Vec<LinkRow>, ClientError> {
         // Varlink's int is signed.
         let milliseconds = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
         let parameters = json!({ "key": key, "state": wanted, "timeout_ms": milliseconds });
@@ -134,7 +134,7 @@ impl Client {
             .call("Wait", parameters, timeout.saturating_add(PATIENCE))
             .await;
         match answer {
-            Ok(Link { link }) => Ok(link),
+            Ok(Links { links }) => Ok(links),
             Err(Failure::Fault(Fault::TimedOut { key, state, reason })) => {
                 Err(ClientError::TimedOut {
                     key,

@@ -27,6 +27,20 @@ pub enum ShowError {
 ///
 /// Errors: [`ShowError::NotFound`]; [`ShowError::Ambiguous`] for a VM with several NICs.
 pub fn resolve<'a>(rows: &'a [LinkRow], key: &str) -> Result<&'a LinkRow, ShowError> {
+    match resolve_all(rows, key)[..] {
+        [] => Err(ShowError::NotFound {
+            key: key.to_owned(),
+        }),
+        [row] => Ok(row),
+        ref found => Err(ShowError::Ambiguous {
+            key: key.to_owned(),
+            links: found.iter().map(|row| row.link.clone()).collect(),
+        }),
+    }
+}
+
+/// Every row that `key` names, found as [`resolve`] does: several for a VM with several NICs, none where it names nothing.
+pub fn resolve_all<'a>(rows: &'a [LinkRow], key: &str) -> Vec<&'a LinkRow> {
     let address: Option<Ipv4Addr> = key.parse().ok();
     let kinds: [&dyn Fn(&LinkRow) -> bool; 4] = [
         &|row| row.link == key,
@@ -38,23 +52,11 @@ pub fn resolve<'a>(rows: &'a [LinkRow], key: &str) -> Result<&'a LinkRow, ShowEr
         },
         &|row| row.vm.as_deref() == Some(key),
     ];
-    for matches in kinds {
-        let found: Vec<&LinkRow> = rows.iter().filter(|row| matches(row)).collect();
-        match found[..] {
-            [] => continue,
-            [row] => return Ok(row),
-            _ => {
-                let links = found.iter().map(|row| row.link.clone()).collect();
-                return Err(ShowError::Ambiguous {
-                    key: key.to_owned(),
-                    links,
-                });
-            }
-        }
-    }
-    Err(ShowError::NotFound {
-        key: key.to_owned(),
-    })
+    kinds
+        .into_iter()
+        .map(|matches| rows.iter().filter(|row| matches(row)).collect::<Vec<_>>())
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -120,6 +122,16 @@ mod tests {
                 expected,
                 "key {key:?}"
             );
+            let all: Vec<_> = resolve_all(&rows, key)
+                .iter()
+                .map(|row| row.link.clone())
+                .collect();
+            let expected = match expected {
+                Ok(link) => vec![link],
+                Err(ShowError::Ambiguous { links, .. }) => links,
+                Err(ShowError::NotFound { .. }) => Vec::new(),
+            };
+            assert_eq!(all, expected, "key {key:?}");
         }
     }
 }

@@ -56,7 +56,7 @@ pub use client::{Client, ClientError, Events, Watch};
 pub use explanation::{
     ExplainedAddress, ExplainedNetwork, ExplainedOption, Explanation, OverriddenOption,
 };
-pub use key::{ShowError, resolve};
+pub use key::{ShowError, resolve, resolve_all};
 pub use operation::{Done, NextMac, NotPermitted, PoolRow, Refused, ReloadError, ReloadReport};
 pub use operator::Operator;
 pub use server::{CLIENT_LIMIT, serve};

@@ -2,7 +2,7 @@
 
 use crate::call::Call;
 use crate::fault::Fault;
-use crate::{DESCRIPTION, INTERFACE, LinkRow, Operator, ShowError, State, resolve};
+use crate::{DESCRIPTION, INTERFACE, LinkRow, Operator, State, resolve_all};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -61,7 +61,8 @@ pub(crate) async fn answer(call: Call, operator: &impl Operator) -> Result<Value
             let state = parameters.parsed("state")?;
             let timeout = Duration::from_millis(parameters.number("timeout_ms")?);
             parameters.end()?;
-            Ok(json!({ "link": wait(key, state, timeout, operator).await? }))
+            let links = wait(key, state, timeout, operator).await?;
+            Ok(json!({ "link": links.last(), "links": links }))
         }
         "io.slash32.Agent.Events" | "io.slash32.Agent.Watch" => Err(Fault::ExpectedMore {}),
         "io.slash32.Agent.Explain" => {
@@ -141,22 +142,39 @@ pub(crate) async fn answer(call: Call, operator: &impl Operator) -> Result<Value
     }
 }
 
-/// The row of the link that `key` names, as soon as it is in `state`; the link need not exist yet.
+/// The rows of the links that `key` names, as soon as all of them are in `state`, the one that came last at the end. There need
+/// be none yet: a VM with several NICs has all its links before it runs, and so before it has an address on any.
 async fn wait(
     key: String,
     state: State,
     timeout: Duration,
     operator: &impl Operator,
-) -> Result<LinkRow, Fault> {
+) -> Result<Vec<LinkRow>, Fault> {
     let mut changes = operator.changes();
+    // In the order in which they came.
+    let mut came: Vec<u32> = Vec::new();
     let arrival = async {
         loop {
             // Marked as seen before the look, so that a change during it is not slept over.
             changes.borrow_and_update();
-            match resolve(&operator.list(), &key) {
-                Ok(row) if row.state.satisfies(state) => return Ok(row.clone()),
-                Ok(_) | Err(ShowError::NotFound { .. }) => {}
-                Err(ambiguous) => return Err(ambiguous.into()),
+            let rows = operator.list();
+            let mut found = resolve_all(&rows, &key);
+            let is_there = |row: &&LinkRow| row.state.satisfies(state);
+            let there: Vec<u32> = found
+                .iter()
+                .copied()
+                .filter(is_there)
+                .map(|row| row.ifindex)
+                .collect();
+            came.retain(|ifindex| there.contains(ifindex));
+            for ifindex in &there {
+                if !came.contains(ifindex) {
+                    came.push(*ifindex);
+                }
+            }
+            if there.len() == found.len() && !found.is_empty() {
+                found.sort_by_key(|row| came.iter().position(|ifindex| *ifindex == row.ifindex));
+                return found.into_iter().cloned().collect::<Vec<_>>();
             }
             if changes.changed().await.is_err() {
                 // The agent is stopping, and `serve` is dropped with this.
@@ -165,10 +183,11 @@ async fn wait(
         }
     };
     if let Ok(arrived) = tokio::time::timeout(timeout, arrival).await {
-        return arrived;
+        return Ok(arrived);
     }
     let rows = operator.list();
-    let row = resolve(&rows, &key).ok();
+    let found = resolve_all(&rows, &key);
+    let row = found.iter().find(|row| !row.state.satisfies(state));
     Err(Fault::TimedOut {
         state: row.map(|row| row.state),
         reason: row.and_then(|row| row.reason.clone()),

@@ -47,6 +47,7 @@ cases! {
     what_is_to_be_said_of_a_link => [
         "link_remarks{remark=several_ports}", "link_remarks{remark=second_mac}",
         "link_remarks{remark=other_dhcp_server}", "link_remarks{remark=older_options}",
+        "link_remarks{remark=libvirt_dhcp}",
     ];
     a_route_that_is_in_the_way => [
         "claims_total{result=failed}", "route_operations_total{operation=add,result=failed}",

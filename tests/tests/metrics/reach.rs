@@ -4,7 +4,7 @@ use crate::stage::{BOUND, Stage, with_metrics};
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 use slash32_tests::{
-    Agent, GATEWAY, Host, POOL_NETWORK, RawClient,
+    Agent, GATEWAY, Host, POOL_NETWORK, RawClient, binary,
     dhcp::{Message, code, message_type},
     expect, guest_mac, misbehaving, static_network, until, vm_address,
 };
@@ -15,6 +15,7 @@ use std::{
     net::Ipv4Addr,
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 use tempfile::TempDir;
 
@@ -213,7 +214,29 @@ pub(crate) fn what_is_to_be_said_of_a_link(stage: &Stage) -> Result<()> {
     told(stage, &agent, "link_remarks{remark=second_mac}")?;
     let offer = other_servers_offer(&client.discover());
     client.is_ignored(&offer.frame())?;
-    told(stage, &agent, "link_remarks{remark=other_dhcp_server}")
+    told(stage, &agent, "link_remarks{remark=other_dhcp_server}")?;
+    libvirt_serves_dhcp(&agent)?;
+    stage.moves("link_remarks{remark=libvirt_dhcp}")
+}
+
+/// libvirt has started a network with a DHCP server of its own on virbr1.
+fn libvirt_serves_dhcp(agent: &Agent<'_>) -> Result<()> {
+    let socket = agent.socket();
+    let runtime = socket.parent().context("a socket without a folder")?;
+    let mut hook = Command::new(binary("slash32")?)
+        .args(["hook", "--runtime-dir"])
+        .arg(runtime)
+        .args(["network", "net1", "started", "begin", "-"])
+        .stdin(Stdio::piped())
+        .spawn()?;
+    let xml = "<hookData><network><name>net1</name><uuid>11111111-0000-4000-8000-000000000001</uuid>\
+               <bridge name='virbr1'/><ip address='169.254.0.1' prefix='24'>\
+               <dhcp><range start='169.254.0.2' end='169.254.0.9'/></dhcp></ip></network></hookData>";
+    let mut stdin = hook.stdin.take().context("no stdin")?;
+    stdin.write_all(xml.as_bytes())?;
+    drop(stdin);
+    ensure!(hook.wait()?.success(), "a hook failed");
+    Ok(())
 }
 
 pub(crate) fn a_route_that_is_in_the_way(stage: &Stage) -> Result<()> {

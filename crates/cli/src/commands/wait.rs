@@ -11,14 +11,14 @@ pub(crate) async fn run(
     timeout: Duration,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let link = Client::connect(socket)
+    let links = Client::connect(socket)
         .await?
         .wait(key, state, timeout)
         .await?;
     if as_json {
-        output::print_json(&link)?;
+        output::print_json(&links.last())?;
     } else {
-        output::print(&table::links(&[link], Timestamp::now()))?;
+        output::print(&table::links(&links, Timestamp::now()))?;
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ fn an_empty_config_has_the_defaults_of_the_design() {
 fn every_key_of_the_agent_and_of_the_route_is_read() {
     let config = config(
         r#"
-        agent = { runtime-dir = "/a", state-dir = "/b", responder = "/c", metrics = "[::1]:9132", admin-group = "wheel" }
+        agent = { runtime-dir = "/a", state-dir = "/b", responder = "/c", libvirt-dir = "/d", metrics = "[::1]:9132", admin-group = "wheel" }
         route = { protocol = 200, metric = 0, table = 1000, install = "bind", source = "198.51.100.1" }
         store = { backend = "embedded" }
         "#,
@@ -35,6 +35,7 @@ fn every_key_of_the_agent_and_of_the_route_is_read() {
         runtime_dir: "/a".into(),
         state_dir: "/b".into(),
         responder: Some("/c".into()),
+        libvirt_dir: "/d".into(),
         metrics: Some("[::1]:9132".parse().unwrap()),
         admin_group: Some("wheel".into()),
     };
