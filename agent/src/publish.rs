@@ -11,6 +11,7 @@ use crate::vm::rfc3339;
 use jiff::Timestamp;
 use slash32_binding::Instant;
 use slash32_control::{Event, EventKind, LinkDetail, LinkRow, State};
+use slash32_libvirt::Nic;
 use slash32_policy::PoolUse;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -36,6 +37,8 @@ pub(crate) struct Published {
     links: Mutex<BTreeMap<u32, Shown>>,
     pools: Mutex<Vec<PoolUse>>,
     talk: Mutex<Talk>,
+    /// Name and UUID of the VM on each link, as events tell them: with the last one of a VM that has gone, too.
+    vms: Mutex<BTreeMap<u32, (String, String)>>,
     /// What is wrong with the store.
     store: Mutex<Option<String>>,
     /// How many networks the config in force has.
@@ -52,6 +55,7 @@ impl Published {
             links: Mutex::new(BTreeMap::new()),
             pools: Mutex::new(Vec::new()),
             talk: Mutex::default(),
+            vms: Mutex::default(),
             store: Mutex::new(None),
             networks: AtomicUsize::new(0),
             changes: watch::Sender::new(0),
@@ -63,6 +67,19 @@ impl Published {
 
     fn talk(&self) -> MutexGuard<'_, Talk> {
         self.talk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn vms(&self) -> MutexGuard<'_, BTreeMap<u32, (String, String)>> {
+        self.vms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Events of this link are this VM's from now on.
+    pub(crate) fn tell_vm(&self, ifindex: u32, nic: Option<&Nic>) {
+        let mut vms = self.vms();
+        match nic {
+            Some(nic) => vms.insert(ifindex, (nic.vm.clone(), nic.uuid.clone())),
+            None => vms.remove(&ifindex),
+        };
     }
 
     fn links(&self) -> MutexGuard<'_, BTreeMap<u32, Shown>> {
@@ -79,6 +96,7 @@ impl Published {
                 }
                 None => {
                     self.talk().forget(ifindex);
+                    self.vms().remove(&ifindex);
                     links.remove(&ifindex);
                 }
             }
@@ -127,8 +145,10 @@ impl Published {
         let say = link.map_or(Say::It, |(_, ifindex)| {
             self.talk().of(ifindex, std::time::Instant::now())
         });
+        let vm = link.and_then(|(_, ifindex)| self.vms().get(&ifindex).cloned());
+        let (vm, uuid) = vm.unzip();
         if say != Say::Nothing {
-            self.log(link, kind, address, &text);
+            log(link, vm.as_deref(), uuid.as_deref(), kind, address, &text);
         }
         if let (Some((name, ifindex)), Say::ItAtLast) = (link, say) {
             tracing::warn!(
@@ -141,6 +161,8 @@ impl Published {
             time: rfc3339(time),
             link: link.map(|(name, _)| name.to_owned()),
             ifindex: link.map(|(_, ifindex)| ifindex),
+            vm,
+            uuid,
             kind,
             address,
             text,
@@ -148,45 +170,41 @@ impl Published {
         // Nobody listening is no fault.
         let _ = self.events.send(event);
     }
+}
 
-    /// The line of an event, with the fields that the journal finds it by.
-    fn log(
-        &self,
-        link: Option<(&str, u32)>,
-        kind: EventKind,
-        address: Option<Ipv4Addr>,
-        text: &str,
-    ) {
-        let Some((name, ifindex)) = link else {
-            return tracing::info!(
-                event = kind.name(),
+/// The line of an event, with the fields that the journal finds it by.
+fn log(
+    link: Option<(&str, u32)>,
+    vm: Option<&str>,
+    uuid: Option<&str>,
+    kind: EventKind,
+    address: Option<Ipv4Addr>,
+    text: &str,
+) {
+    let Some((name, ifindex)) = link else {
+        return tracing::info!(
+            event = kind.name(),
+            address = address.map(display),
+            "{text}"
+        );
+    };
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                link = name,
+                ifindex,
+                vm,
+                uuid,
                 address = address.map(display),
-                "{text}"
-            );
+                event = kind.name(),
+                "{name}: {text}"
+            )
         };
-        let (vm, uuid) = self
-            .links()
-            .get(&ifindex)
-            .map(|shown| (shown.detail.row.vm.clone(), shown.detail.row.uuid.clone()))
-            .unwrap_or_default();
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    link = name,
-                    ifindex,
-                    vm = vm.as_deref(),
-                    uuid = uuid.as_deref(),
-                    address = address.map(display),
-                    event = kind.name(),
-                    "{name}: {text}"
-                )
-            };
-        }
-        if matches!(kind, EventKind::Failed | EventKind::ResponderLost) {
-            line!(warn)
-        } else {
-            line!(info)
-        }
+    }
+    if matches!(kind, EventKind::Failed | EventKind::ResponderLost) {
+        line!(warn)
+    } else {
+        line!(info)
     }
 }
 

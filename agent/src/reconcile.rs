@@ -410,6 +410,8 @@ impl Reconciler {
                 vm.route = self.routes.iter().any(|route| is_route_of(route, vm));
             }
             self.tell_state(*ifindex, now);
+            let nic = self.vms.get(ifindex).and_then(VmLink::nic);
+            self.published.tell_vm(*ifindex, nic);
             let responder = self.responder_row(*ifindex);
             let entry = self.vms.get(ifindex).map(|vm| Shown {
                 detail: LinkDetail {

@@ -7,7 +7,14 @@ mod vm;
 use anyhow::{Result, ensure};
 use serde_json::Value;
 use slash32_tests::{Agent, Host, POOL_NETWORK, until, vm_address};
-use std::{fs, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead, BufReader},
+    process::Stdio,
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 use vm::{Hooks, Vm, libvirt_folder};
 
 const BOUND: Duration = Duration::from_secs(15);
@@ -402,7 +409,97 @@ fn a_thousand_calls_that_wait_are_all_taken_in() -> Result<()> {
     }
     let _client = vm.plug(&host)?;
     agent.restart()?;
-    let row = agent.row("virbr1")?.unwrap();
-    ensure!(is_named(&row, &vm), "{row}");
+    wait_named(&agent, &vm)?;
     wait_drained(&hooks)
+}
+
+#[test]
+fn who_waits_for_a_vm_waits_for_all_its_nics_also_before_there_is_one() -> Result<()> {
+    let host = Host::new()?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
+    let hooks = Hooks::of(&agent);
+    let mut wait = agent
+        .cli_command(&["wait", "web1", "--timeout", "30s"])?
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let (first, second) = (Vm::new("web1", 1), Vm::new("web1", 2));
+    second.prepare_with(&first, &hooks)?;
+    let mut clients = [first.plug(&host)?, second.plug(&host)?];
+    for vm in [&first, &second] {
+        agent.wait_row(&vm.bridge(), "named", BOUND, |row| {
+            row["vm"] == "web1" && row["mac"] == vm.mac().to_string().as_str()
+        })?;
+    }
+    let ambiguous = agent.fails(&["show", "web1"])?;
+    ensure!(ambiguous.contains("virbr1, virbr2"), "{ambiguous}");
+    clients[1].bind()?;
+    agent.wait("virbr2", "bound", BOUND)?;
+    let late = agent.fails(&["wait", "web1", "--timeout", "0s"])?;
+    ensure!(late.contains("ready"), "{late}");
+    ensure!(
+        wait.try_wait()?.is_none(),
+        "it has not waited for the other NIC"
+    );
+    clients[0].bind()?;
+    let output = wait.wait_with_output()?;
+    let printed = String::from_utf8(output.stdout)?;
+    let links: Vec<_> = printed
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    // In the order in which they came.
+    ensure!(
+        output.status.success() && links == ["virbr2", "virbr1"],
+        "{printed}"
+    );
+    let last = agent.json(&["wait", "web1"])?;
+    ensure!(last["vm"] == "web1" && last["state"] == "bound", "{last}");
+    Ok(())
+}
+
+#[test]
+fn events_call_a_vm_by_its_name_from_its_first_to_its_last() -> Result<()> {
+    let host = Host::new()?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
+    let hooks = Hooks::of(&agent);
+    host.bridge("virbr1")?;
+    agent.wait("virbr1", "idle", BOUND)?;
+    let mut watching = agent
+        .cli_command(&["events", "--json"])?
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let stdout = watching.stdout.take().unwrap();
+    let (told, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        BufReader::new(stdout)
+            .lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| told.send(line))
+    });
+    let vm = Vm::new("web1", 1);
+    let wanted = BTreeSet::from(["ready", "bound", "route_removed", "idle"].map(str::to_owned));
+    let mut kinds = BTreeSet::new();
+    let deadline = Instant::now() + 2 * BOUND;
+    // Nothing says when the stream is open, so the VM comes and goes until it was told from its first event to its last.
+    while !kinds.is_superset(&wanted) {
+        ensure!(Instant::now() < deadline, "only {kinds:?} were told");
+        let mut client = vm.start(&host, &hooks)?;
+        client.bind()?;
+        agent.wait("virbr1", "bound", BOUND)?;
+        drop(client);
+        agent.wait("virbr1", "idle", BOUND)?;
+        vm.stopped(&hooks)?;
+        while let Ok(line) = lines.recv_timeout(Duration::from_millis(500)) {
+            let event: Value = serde_json::from_str(&line)?;
+            ensure!(
+                event["vm"] == "web1" && event["uuid"] == vm.uuid(),
+                "{event}"
+            );
+            kinds.insert(event["kind"].as_str().unwrap().to_owned());
+        }
+    }
+    watching.kill()?;
+    watching.wait()?;
+    Ok(())
 }

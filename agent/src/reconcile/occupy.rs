@@ -99,6 +99,7 @@ impl Reconciler {
             }
         });
         occupant.take(told, settled);
+        self.published.tell_vm(ifindex, occupant.nic());
         match occupant.in_force() {
             Some(nic) => self
                 .hypervisor

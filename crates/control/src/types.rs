@@ -185,6 +185,10 @@ pub struct Event {
     pub link: Option<String>,
     /// The kernel's number of that link.
     pub ifindex: Option<u32>,
+    /// libvirt's name of the VM that is there, or was until now.
+    pub vm: Option<String>,
+    /// libvirt's UUID of that VM.
+    pub uuid: Option<String>,
     /// What happened.
     pub kind: EventKind,
     /// The address it is about.

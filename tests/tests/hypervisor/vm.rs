@@ -94,7 +94,7 @@ impl Vm {
         format!("vnet{}", self.number)
     }
 
-    fn domain(&self, runs: bool) -> String {
+    fn interface(&self, runs: bool) -> String {
         let (number, mac) = (self.number, self.mac());
         let place = if runs {
             format!(
@@ -105,9 +105,17 @@ impl Vm {
             format!("<source network='net{number}'/>")
         };
         format!(
-            "<domain type='qemu'><name>{}</name><uuid>{}</uuid>{}<devices>\
-             <interface type='network'><mac address='{mac}'/>{place}<model type='virtio'/></interface>\
-             </devices></domain>",
+            "<interface type='network'><mac address='{mac}'/>{place}<model type='virtio'/></interface>"
+        )
+    }
+
+    fn domain(&self, runs: bool) -> String {
+        self.domain_with(&self.interface(runs))
+    }
+
+    fn domain_with(&self, interfaces: &str) -> String {
+        format!(
+            "<domain type='qemu'><name>{}</name><uuid>{}</uuid>{}<devices>{interfaces}</devices></domain>",
             escaped(&self.name),
             self.uuid(),
             metadata(&self.metadata),
@@ -156,6 +164,16 @@ impl Vm {
         let xml = self.domain(false);
         hooks.call("qemu", [&self.name, "prepare", "begin", "-"], &xml)?;
         self.network_call(hooks, "port-created", &self.networkport())
+    }
+
+    /// All calls of the start of a VM whose first NIC is `first`, and whose second one is this one.
+    pub(crate) fn prepare_with(&self, first: &Vm, hooks: &Hooks) -> Result<()> {
+        let xml = |runs| {
+            let interfaces = format!("{}{}", first.interface(runs), self.interface(runs));
+            first.domain_with(&interfaces)
+        };
+        hooks.call("qemu", [&first.name, "prepare", "begin", "-"], &xml(false))?;
+        hooks.call("qemu", [&first.name, "started", "begin", "-"], &xml(true))
     }
 
     /// A call with the XML of a VM that runs: `start`, `started` or `reconnect`.

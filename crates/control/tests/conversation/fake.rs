@@ -325,6 +325,8 @@ pub fn event(kind: EventKind) -> Event {
         time: "2026-11-22T10:41:00Z".into(),
         link: Some("virbr1".into()),
         ifindex: Some(7),
+        vm: Some("web1".into()),
+        uuid: None,
         kind,
         address: Some("203.0.113.7".parse().unwrap()),
         text: "something happened".into(),
