@@ -37,6 +37,7 @@ mod host;
 mod http;
 mod journal;
 mod keep;
+pub mod libvirt;
 mod link_monitor;
 pub mod linux;
 pub mod matrix;
