@@ -78,7 +78,7 @@ pub use packet::PacketSocket;
 pub use pcap::{PcapWriter, read_pcap};
 pub use qemu::{Boot, Qemu};
 pub use raw_client::{RawClient, expect};
-pub use route_monitor::{Change, RouteChange, RouteMonitor};
+pub use route_monitor::{Change, LinkDeletion, RouteChange, RouteMonitor};
 pub use router_advertiser::RouterAdvertiser;
 pub use slash32_binding::MacAddr;
 pub use tap::Tap;

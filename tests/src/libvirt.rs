@@ -6,9 +6,11 @@
 
 mod definition;
 mod serial;
+mod stage;
 
 pub use definition::{Domain, Nic, Source, bridge_network, escape, open_network};
 pub use serial::Serial;
+pub use stage::{BOUND, Stage};
 
 use crate::{Agent, Host, Process, binary, linux::Linux, namespace::require};
 use anyhow::{Context, Result, bail};
