@@ -218,24 +218,24 @@ impl<'h> Libvirtd<'h> {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// `virsh COMMAND FILE ARGUMENTS`, where the file holds `xml`.
-    pub fn virsh_xml(&self, command: &str, xml: &str, arguments: &[&str]) -> Result<String> {
+    /// `virsh ARGUMENTS FILE`, where the file holds `xml`.
+    pub fn virsh_xml(&self, arguments: &[&str], xml: &str) -> Result<String> {
         let mut file = NamedTempFile::new_in(self.folder.path())?;
         file.write_all(xml.as_bytes())?;
         let path = file.path().to_str().context("a path that is no UTF-8")?;
-        self.virsh(&[&[command, path], arguments].concat())
+        self.virsh(&[arguments, &[path]].concat())
             .with_context(|| format!("it was given:\n{xml}"))
     }
 
     /// Defines the network `name` of `xml`, and starts it.
     pub fn start_network(&self, name: &str, xml: &str) -> Result<()> {
-        self.virsh_xml("net-define", xml, &[])?;
+        self.virsh_xml(&["net-define"], xml)?;
         self.virsh(&["net-start", name]).map(drop)
     }
 
     /// Defines a VM, or changes its definition, which counts from its next start.
     pub fn define(&self, domain: &Domain) -> Result<()> {
-        self.virsh_xml("define", &domain.xml(), &[]).map(drop)
+        self.virsh_xml(&["define"], &domain.xml()).map(drop)
     }
 
     /// Defines a VM and starts it without running it: its taps are there, with carrier, and its CPU stands still.

@@ -25,7 +25,7 @@ pub struct Stage<'h> {
     pub domain: Domain,
     /// The guest in `web1`.
     pub guest: Linux<Serial>,
-    /// What the bridge carries since the guest has its address.
+    /// What every link of the host carries since the guest has its address.
     pub capture: Capture,
 }
 
@@ -50,7 +50,7 @@ impl<'h> Stage<'h> {
         agent.wait(Self::LINK, "bound", BOUND)?;
         fabric.ping(vm_address(1))?;
         Ok(Self {
-            capture: Capture::open(host.namespace(), Self::LINK)?,
+            capture: Capture::open_all(host.namespace())?,
             host,
             fabric,
             agent,
@@ -79,9 +79,13 @@ impl<'h> Stage<'h> {
         })?;
         self.fabric.ping(self.address())?;
         self.guest
-            .run(&format!("ping -c 2 -W 2 {}", Fabric::ADDRESS), BOUND)?;
+            .run(&format!("ping -c 1 -W 2 {}", Fabric::ADDRESS), BOUND)?;
         let row = self.agent.row(Self::LINK)?.context("no row of the link")?;
         ensure!(row["route"] == true, "{row}");
+        ensure!(
+            row["vm"] == Self::VM && row["uuid"] == self.domain.uuid(),
+            "{row}"
+        );
         let messages = self.capture.messages()?;
         ensure!(messages.is_empty(), "the guest sent DHCP: {messages:?}");
         Ok(())
