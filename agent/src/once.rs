@@ -313,6 +313,7 @@ impl Work {
             route: Some(host_route(&config.route, address, ifindex)),
         };
         let observed_link = ObservedLink {
+            up: self.link.up,
             addresses: self.link.addresses.clone(),
             ipv4: self.link.ipv4,
             ipv6: self.link.ipv6,

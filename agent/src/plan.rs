@@ -50,6 +50,8 @@ pub(crate) struct Observed {
 /// What one link is.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct ObservedLink {
+    /// Administratively up (`IFF_UP`).
+    pub(crate) up: bool,
     pub(crate) addresses: BTreeSet<LinkAddress>,
     pub(crate) ipv4: Option<Ipv4Settings>,
     pub(crate) ipv6: Option<Ipv6Settings>,
@@ -183,11 +185,13 @@ fn removals(desired: &Desired, observed: &Observed, steps: &mut Vec<Step>) {
 fn additions(ifindex: u32, link: &DesiredLink, observed: &Observed, steps: &mut Vec<Step>) {
     let now = observed.links.get(&ifindex);
     if let Some(now) = now {
-        if !now
+        let has_gateway = now
             .addresses
             .iter()
-            .any(|a| a.address == link.gateway && a.prefix_length == 32)
-        {
+            .any(|a| a.address == link.gateway && a.prefix_length == 32);
+        // While a link is down and nobody is served on it, its maker may be at work: libvirt puts a network's address on the
+        // bridge before it sets that up, and gives the network up when the address is there already.
+        if !has_gateway && (now.up || link.serve.is_some()) {
             steps.push(Step::AddAddress {
                 ifindex,
                 address: link.gateway,

@@ -382,6 +382,7 @@ impl Reconciler {
         let link = |ifindex: &u32| {
             let link = self.table.get(*ifindex)?;
             let observed = ObservedLink {
+                up: link.up,
                 addresses: link.addresses.clone(),
                 ipv4: link.ipv4,
                 ipv6: link.ipv6,

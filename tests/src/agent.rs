@@ -115,7 +115,7 @@ impl<'h> Agent<'h> {
 
     /// Replaces the config file; a running agent is not told.
     pub fn configure(&self, config: &str) -> Result<()> {
-        let (runtime, state) = (self.folder.path().join("run"), self.state_dir());
+        let (runtime, state) = (self.runtime_dir(), self.state_dir());
         let agent = format!("[agent]\nruntime-dir = {runtime:?}\nstate-dir = {state:?}\n");
         Ok(fs::write(
             self.config_file(),
@@ -171,9 +171,14 @@ impl<'h> Agent<'h> {
         self.folder.path().join("state")
     }
 
+    /// The folder of its sockets and of the hooks' spool. It is there once the agent has run.
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
     /// The operator API's socket.
     pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("run/agent.sock")
+        self.runtime_dir().join("agent.sock")
     }
 
     /// A variable of its environment, from its next start on.

@@ -23,6 +23,15 @@ impl Capture {
         })
     }
 
+    /// Starts with the next frame on any link of the namespace, those too that are made later. A frame that crosses several
+    /// links is heard on each.
+    pub fn open_all(namespace: &Namespace) -> Result<Self> {
+        Ok(Self {
+            socket: PacketSocket::open_all(namespace)?,
+            seen: RefCell::default(),
+        })
+    }
+
     /// All frames up to now, oldest first.
     pub fn frames(&self) -> Result<Vec<Frame>> {
         while let Some(frame) = self.socket.receive(Duration::ZERO)? {

@@ -1,7 +1,7 @@
 use anyhow::{Context, Result};
 use std::{
-    io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin},
+    io::{BufRead, BufReader, Read, Write},
+    process::Child,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -9,7 +9,7 @@ use std::{
 /// A machine's serial console: what it printed so far, and a way to type.
 pub struct Console {
     lines: Arc<Mutex<Vec<String>>>,
-    input: Mutex<Option<ChildStdin>>,
+    input: Mutex<Option<Box<dyn Write + Send>>>,
 }
 
 impl Console {
@@ -21,6 +21,15 @@ impl Console {
             .stdout
             .take()
             .context("a machine without a console")?;
+        let input = machine.stdin.take();
+        Ok(Self::new(
+            output,
+            input.map(|input| Box::new(input) as Box<dyn Write + Send>),
+        ))
+    }
+
+    /// The console of which `output` is what it prints, read in the background to its end, and `input` what is typed.
+    pub fn new(output: impl Read + Send + 'static, input: Option<Box<dyn Write + Send>>) -> Self {
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let printed = lines.clone();
         std::thread::spawn(move || {
@@ -37,8 +46,8 @@ impl Console {
                 }
             }
         });
-        let input = Mutex::new(machine.stdin.take());
-        Ok(Self { lines, input })
+        let input = Mutex::new(input);
+        Self { lines, input }
     }
 
     /// The lines so far, without empty ones.

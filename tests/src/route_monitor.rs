@@ -11,15 +11,15 @@ use std::{
     net::Ipv4Addr,
     os::fd::{AsRawFd, OwnedFd},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, SystemTime},
 };
 
-/// `RTMGRP_IPV4_ROUTE` of linux/rtnetlink.h.
-const IPV4_ROUTES: u32 = 0x40;
+/// `RTMGRP_LINK` and `RTMGRP_IPV4_ROUTE` of linux/rtnetlink.h.
+const GROUPS: u32 = 1 | 0x40;
 /// The real-time priority of the thread that reads, 1 to 99: it is to run as soon as there is something to read.
 const PRIORITY: libc::c_int = 10;
 /// Room for the changes that come while the thread does not run, in bytes.
@@ -51,13 +51,30 @@ pub struct RouteChange {
     pub ifindex: u32,
 }
 
-/// Notes every change of the IPv4 routes of a namespace, with the time at which it was told.
+/// The end of a link, as rtnetlink told it.
+#[derive(Clone, Debug)]
+pub struct LinkDeletion {
+    /// When the message was read: never before the link was gone. On `CLOCK_REALTIME`.
+    pub at: SystemTime,
+    /// The index that it had.
+    pub ifindex: u32,
+}
+
+/// Notes every change of the IPv4 routes of a namespace, and the end of its links, with the time at which it was told. One
+/// socket hears both, so that their order is the kernel's.
 ///
 /// The kernel does not tell of routes that it flushes with a link or an address; those are looked for with `ip route`.
 pub struct RouteMonitor {
-    changes: Arc<Mutex<Vec<RouteChange>>>,
+    heard: Arc<Mutex<Heard>>,
     over: Arc<AtomicBool>,
     reader: Option<JoinHandle<Result<()>>>,
+}
+
+/// What was told so far, oldest first.
+#[derive(Default)]
+struct Heard {
+    changes: Vec<RouteChange>,
+    deletions: Vec<LinkDeletion>,
 }
 
 impl RouteMonitor {
@@ -71,19 +88,16 @@ impl RouteMonitor {
                 SockProtocol::NetlinkRoute,
             )?;
             setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
-            bind(socket.as_raw_fd(), &NetlinkAddr::new(0, IPV4_ROUTES))?;
+            bind(socket.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
             Ok(socket)
         })?;
-        let (changes, over) = (
-            Arc::<Mutex<Vec<_>>>::default(),
-            Arc::<AtomicBool>::default(),
-        );
+        let (heard, over) = (Arc::<Mutex<Heard>>::default(), Arc::<AtomicBool>::default());
         let reader = std::thread::spawn({
-            let (changes, over) = (changes.clone(), over.clone());
-            move || read(&socket, &changes, &over)
+            let (heard, over) = (heard.clone(), over.clone());
+            move || read(&socket, &heard, &over)
         });
         Ok(Self {
-            changes,
+            heard,
             over,
             reader: Some(reader),
         })
@@ -91,10 +105,18 @@ impl RouteMonitor {
 
     /// The changes up to now, oldest first.
     pub fn changes(&self) -> Vec<RouteChange> {
-        self.changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.heard().changes.clone()
+    }
+
+    /// The end of the link with this index, when it was told already.
+    pub fn deletion(&self, ifindex: u32) -> Option<LinkDeletion> {
+        let heard = self.heard();
+        let mut deletions = heard.deletions.iter();
+        deletions.find(|one| one.ifindex == ifindex).cloned()
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the change of `address`/32, at most for `bound`; changes seen before count too.
@@ -137,7 +159,7 @@ fn hurry() {
     unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameters) };
 }
 
-fn read(socket: &OwnedFd, changes: &Mutex<Vec<RouteChange>>, over: &AtomicBool) -> Result<()> {
+fn read(socket: &OwnedFd, heard: &Mutex<Heard>, over: &AtomicBool) -> Result<()> {
     hurry();
     let mut bytes = vec![0; 1 << 16];
     while !over.load(Ordering::Relaxed) {
@@ -150,10 +172,11 @@ fn read(socket: &OwnedFd, changes: &Mutex<Vec<RouteChange>>, over: &AtomicBool) 
             Err(error) => return Err(error).context("cannot read route changes"),
         };
         let at = SystemTime::now();
-        let mut list = changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rest = &bytes[..length];
         while let Some((message, behind)) = split_message(rest) {
-            list.extend(parse(at, message));
+            heard.changes.extend(parse(at, message));
+            heard.deletions.extend(parse_deletion(at, message));
             rest = behind;
         }
     }
@@ -206,4 +229,14 @@ fn parse(at: SystemTime, message: &[u8]) -> Option<RouteChange> {
         rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
     }
     Some(route)
+}
+
+/// An `nlmsghdr` (16 bytes), an `ifinfomsg` (16 bytes), attributes. A bridge tells in its own family that a port has left.
+fn parse_deletion(at: SystemTime, message: &[u8]) -> Option<LinkDeletion> {
+    let kind = u16::from_ne_bytes([message[4], message[5]]);
+    let family = i32::from(*message.get(16)?);
+    (kind == libc::RTM_DELLINK && family == libc::AF_UNSPEC).then_some(LinkDeletion {
+        at,
+        ifindex: u32::from_ne_bytes(*message.get(20..)?.first_chunk()?),
+    })
 }

@@ -44,6 +44,7 @@ fn gateway_of_ours() -> LinkAddress {
 /// A link that has everything a VM link gets.
 fn prepared_link() -> ObservedLink {
     ObservedLink {
+        up: true,
         addresses: BTreeSet::from([gateway_of_ours()]),
         ipv4: Some(Ipv4Settings::VM_LINK),
         ipv6: Some(Ipv6Settings {
@@ -63,6 +64,7 @@ fn bare_link() -> ObservedLink {
         accept_ra: true,
     };
     ObservedLink {
+        up: true,
         addresses: BTreeSet::new(),
         ipv4: Some(ipv4),
         ipv6: Some(ipv6),
@@ -257,6 +259,27 @@ fn a_changed_gateway_replaces_the_address_that_we_put_on_the_link() {
             }
         ]
     );
+}
+
+#[test]
+fn the_gateway_waits_until_the_maker_of_an_empty_link_has_set_it_up() {
+    let down = ObservedLink {
+        up: false,
+        addresses: BTreeSet::new(),
+        ..prepared_link()
+    };
+    let steps = |serve| {
+        plan(
+            &one(desired_link(serve, None)),
+            &seen(down.clone(), None, &[]),
+        )
+    };
+    assert_eq!(steps(None), []);
+    let gateway = Step::AddAddress {
+        ifindex: 7,
+        address: GATEWAY,
+    };
+    assert!(steps(Some(serve(1, VM))).contains(&gateway));
 }
 
 #[test]
