@@ -1,16 +1,19 @@
+use crate::Network;
 use crate::nic::tail;
 use crate::vm::Vm;
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a NIC stands in [`Knowledge`](crate::Knowledge): the VM's UUID, and the NIC's place among its NICs.
 pub(crate) type At = (String, usize);
 
-/// Which NICs have this tap, this tail of a MAC address, this bridge.
+/// Which NICs have this tap, this tail of a MAC address, this bridge; which networks have this bridge.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Index {
     taps: BTreeMap<String, BTreeSet<At>>,
     tails: BTreeMap<[u8; 5], BTreeSet<At>>,
     bridges: BTreeMap<String, BTreeSet<At>>,
+    networks: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Index {
@@ -24,6 +27,24 @@ impl Index {
 
     pub(crate) fn bridge(&self, name: &str) -> impl Iterator<Item = &At> {
         self.bridges.get(name).into_iter().flatten()
+    }
+
+    /// The names of the networks on this bridge.
+    pub(crate) fn networks(&self, bridge: &str) -> impl Iterator<Item = &String> {
+        self.networks.get(bridge).into_iter().flatten()
+    }
+
+    pub(crate) fn insert_network(&mut self, network: &Network) {
+        if let Some(bridge) = network.bridge.clone() {
+            let names = self.networks.entry(bridge).or_default();
+            names.insert(network.name.clone());
+        }
+    }
+
+    pub(crate) fn remove_network(&mut self, network: &Network) {
+        if let Some(bridge) = &network.bridge {
+            take(&mut self.networks, bridge, &network.name);
+        }
     }
 
     pub(crate) fn insert(&mut self, uuid: &str, vm: &Vm) {
@@ -54,14 +75,15 @@ impl Index {
     }
 }
 
-fn take<K, Q>(from: &mut BTreeMap<K, BTreeSet<At>>, key: &Q, at: &At)
+fn take<K, Q, V>(from: &mut BTreeMap<K, BTreeSet<V>>, key: &Q, value: &V)
 where
-    K: Ord + std::borrow::Borrow<Q>,
+    K: Ord + Borrow<Q>,
     Q: Ord + ?Sized,
+    V: Ord,
 {
-    if let Some(places) = from.get_mut(key) {
-        places.remove(at);
-        if places.is_empty() {
+    if let Some(values) = from.get_mut(key) {
+        values.remove(value);
+        if values.is_empty() {
             from.remove(key);
         }
     }

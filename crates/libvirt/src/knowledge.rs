@@ -114,12 +114,10 @@ impl Knowledge {
     /// The network that runs on this bridge; of several the one with DHCP.
     pub fn network_of(&self, bridge: &str) -> Option<&Network> {
         let known = &self.known;
-        let running = known
-            .networks
-            .values()
-            .filter(|network| !known.stopped.contains(&network.name));
+        let names = self.index.networks(bridge);
+        let running = names.filter(|name| !known.stopped.contains(*name));
         running
-            .filter(|network| network.bridge.as_deref() == Some(bridge))
+            .filter_map(|name| known.networks.get(name))
             .min_by_key(|network| Reverse(network.dhcp))
     }
 
@@ -182,12 +180,17 @@ impl Knowledge {
 
     fn network(&mut self, network: Network) -> bool {
         let name = network.name.clone();
-        let before = self.known.networks.insert(name.clone(), network);
-        let news = before.as_ref() != self.known.networks.get(&name);
-        if news {
-            self.conclude_in(&name);
+        let before = self.known.networks.get(&name);
+        if before == Some(&network) {
+            return false;
         }
-        news
+        if let Some(before) = before {
+            self.index.remove_network(before);
+        }
+        self.index.insert_network(&network);
+        self.known.networks.insert(name.clone(), network);
+        self.conclude_in(&name);
+        true
     }
 
     fn network_gone(&mut self, name: String) -> bool {
@@ -212,8 +215,13 @@ impl Knowledge {
         let vms = &known.vms;
         known.stopped.retain(|name| {
             let needed = vms.values().any(|vm| vm.is_in(name));
-            if !needed {
-                known.networks.remove(name);
+            let forgotten = if needed {
+                None
+            } else {
+                known.networks.remove(name)
+            };
+            if let Some(network) = forgotten {
+                self.index.remove_network(&network);
             }
             needed
         });
@@ -228,6 +236,9 @@ impl From<Saved> for Knowledge {
         let mut index = Index::default();
         for (uuid, vm) in &known.vms {
             index.insert(uuid, vm);
+        }
+        for network in known.networks.values() {
+            index.insert_network(network);
         }
         Self { known, index }
     }

@@ -152,6 +152,7 @@ impl Model {
             Event::Rename(vm) if self.vms[vm].is_none() => self.renamed[vm] ^= true,
             _ => {}
         }
+        self.agent.learn(Vec::new());
         self.check();
     }
 
@@ -288,10 +289,10 @@ impl Model {
     }
 
     fn learn(&mut self, facts: Vec<Fact>) {
-        if self.twice {
-            self.agent.learn(facts.clone());
+        let times = if self.twice { 2 } else { 1 };
+        for fact in (0..times).flat_map(|_| &facts) {
+            self.agent.0.learn(fact.clone());
         }
-        self.agent.learn(facts);
     }
 
     fn name(&self, vm: usize) -> String {
