@@ -243,7 +243,8 @@ fn a_purge_leaves_nothing() -> Result<()> {
         2>/dev/null; getent passwd; getent group; sort /etc/subuid /etc/subgid 2>/dev/null";
     let host = Host::new()?;
     let container = Container::boot(&host, &ContainerFiles::prepared()?)?;
-    container.sh("mkdir -p /etc/libvirt/hooks/network.d && touch /etc/libvirt/hooks/network.d/own")?;
+    container
+        .sh("mkdir -p /etc/libvirt/hooks/network.d && touch /etc/libvirt/hooks/network.d/own")?;
     let before = container.sh(FILES)?;
     container.install(&ContainerFiles::prepared()?.package()?)?;
     configure(&container)?;

@@ -254,7 +254,7 @@ pub(crate) enum HookCommand {
     ///
     /// Leaves its arguments and the XML on its standard input for the agent, whether that runs or not. Prints nothing, ends
     /// within 50 ms and exits with 0, whatever happens: libvirt takes a failure for a veto. What went wrong is in the
-    /// system's log.
+    /// system's log. Options stand before the word network: what follows it is libvirt's, whatever it looks like.
     Network {
         /// What libvirt says
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -23,8 +23,8 @@ use slash32_libvirt::{Call, Hook, spool};
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-/// How long libvirt's XML is waited for.
-const PATIENCE: Duration = Duration::from_millis(40);
+/// How long libvirt's XML is waited for. A hook is to end within 50 ms; libvirt writes at once.
+const PATIENCE: Duration = Duration::from_millis(35);
 
 /// `hook [--config FILE | --runtime-dir DIR] network|qemu ARGUMENTS`.
 #[derive(PartialEq, Eq, Debug)]

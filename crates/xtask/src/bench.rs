@@ -50,6 +50,9 @@ pub(crate) struct Arguments {
     /// How long a VM's OFFER takes while another VM floods, instead
     #[arg(long)]
     flood: bool,
+    /// What a call of libvirt's hook costs, and nothing else
+    #[arg(long, conflicts_with = "flood")]
+    hook: bool,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -68,6 +71,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (figures, ratios) = if arguments.flood {
         let flooded = flood::measure()?;
         (flooded.figures, flooded.ratios)
+    } else if arguments.hook {
+        (hook::measure()?, Vec::new())
     } else {
         let mut figures = measure(usize::from(arguments.runs))?;
         figures.extend(hook::measure()?);

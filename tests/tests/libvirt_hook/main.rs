@@ -22,6 +22,8 @@ use std::{
 const RUNTIME: &str = "/run/slash32";
 /// For one call; the machine may be busy with other cases.
 const BOUND: Duration = Duration::from_secs(20);
+/// Every pipe takes so much at once (PIPE_BUF).
+const PIPE: usize = 4096;
 /// Gives a namespace a /dev of its own, so that it has a log of its own.
 const PREPARE: &str = "
 mkdir /run/dev
@@ -57,12 +59,18 @@ impl Stage {
 
     /// Runs `command` with `xml` on its standard input. It must succeed and print nothing, as a hook of libvirt has to.
     fn call(&self, command: &mut Command, xml: &[u8]) -> Result<()> {
-        // What a pipe takes at once is in it before the hook starts, however busy the machine is.
         let (reader, mut writer) = std::io::pipe()?;
         command.stdin(reader);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // What fits the pipe is in it, and its end is, before the hook starts, however busy the machine is.
+        let (at_once, later) = xml.split_at(xml.len().min(PIPE));
+        writer.write_all(at_once)?;
+        let later = (!later.is_empty()).then_some((writer, later));
         std::thread::scope(|scope| {
-            let written = scope.spawn(move || writer.write_all(xml));
+            let written = scope.spawn(|| match later {
+                Some((mut writer, bytes)) => writer.write_all(bytes),
+                None => Ok(()),
+            });
             let mut process = self.namespace.spawn(command)?;
             // The end for reading is the hook's alone: when it ends early, the writer is told.
             command.stdin(Stdio::null());
