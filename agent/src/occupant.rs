@@ -78,7 +78,7 @@ impl Occupant {
     }
 
     /// What will count from the VM's next start, when that is something else than what does: in a sentence, with what differs.
-    pub(crate) fn from_next_start(&self) -> Option<String> {
+    pub(crate) fn counts_next(&self) -> Option<String> {
         let told = self.told.as_ref()?;
         let counts = self.in_force.as_ref().map(says).unwrap_or_default();
         let mut differs: Vec<String> = says(told)

@@ -6,11 +6,12 @@ mod vm;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use slash32_tests::{Agent, Host, POOL_NETWORK, until, vm_address};
+use slash32_tests::{Agent, Host, Journal, POOL_NETWORK, until, vm_address};
 use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::MetadataExt,
     process::Stdio,
     sync::mpsc,
     time::{Duration, Instant},
@@ -300,7 +301,6 @@ fn without_hooks_vms_are_known_from_libvirts_own_files() -> Result<()> {
     after.write_files(&host)?;
     let _client = after.plug(&host)?;
     wait_named(&agent, &after)?;
-    // A file that changes is read again: here for the name alone.
     agent.kill()?;
     agent.restart()?;
     wait_named(&agent, &after)?;
@@ -455,6 +455,33 @@ fn who_waits_for_a_vm_waits_for_all_its_nics_also_before_there_is_one() -> Resul
     );
     let last = agent.json(&["wait", "web1"])?;
     ensure!(last["vm"] == "web1" && last["state"] == "bound", "{last}");
+    Ok(())
+}
+
+#[test]
+fn journalctl_vm_tells_the_story_of_a_vm() -> Result<()> {
+    let host = Host::new()?;
+    let journal = Journal::start(host.namespace())?;
+    // The only sign by which an agent knows that its stderr is the journal's.
+    let mut agent = Agent::prepare(&host, POOL_NETWORK)?;
+    fs::write(agent.log_file(), "")?;
+    let stderr = fs::metadata(agent.log_file())?;
+    agent.set_variable(
+        "JOURNAL_STREAM",
+        &format!("{}:{}", stderr.dev(), stderr.ino()),
+    );
+    agent.restart()?;
+    let hooks = Hooks::of(&agent);
+    let vm = Vm::new("web 1", 1);
+    let mut client = vm.start(&host, &hooks)?;
+    client.bind()?;
+    journal.wait("VM", "web 1", "bound 203.0.113.10", BOUND)?;
+    drop(client);
+    journal.wait("VM", "web 1", "idle", BOUND)?;
+    let uuid = vm.uuid();
+    for text in ["bound", "route", "idle"] {
+        journal.wait("UUID", &uuid, text, BOUND)?;
+    }
     Ok(())
 }
 

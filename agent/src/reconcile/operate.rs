@@ -54,7 +54,7 @@ impl Reconciler {
                 let occupant = vm.and_then(|vm| vm.occupant.as_ref());
                 explanation
                     .notes
-                    .extend(occupant.and_then(Occupant::from_next_start));
+                    .extend(occupant.and_then(Occupant::counts_next));
                 Ok(explanation)
             }
             Err(error) => match key.parse() {

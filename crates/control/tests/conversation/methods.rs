@@ -2,7 +2,7 @@
 
 use crate::MINUTE;
 use crate::fake::{self, FakeAgent, row};
-use slash32_control::{Client, ClientError, EventKind, ShowError, State};
+use slash32_control::{Client, ClientError, EventKind, LinkRow, ShowError, State};
 use std::time::Duration;
 
 #[tokio::test]
@@ -68,14 +68,8 @@ async fn wait_returns_at_once_when_the_link_is_there_already() {
     let agent = FakeAgent::start(vec![row("virbr1", "web1", State::Bound)]);
     let mut client = Client::connect(agent.path()).await.unwrap();
     for wanted in [State::Bound, State::Ready] {
-        assert_eq!(
-            client
-                .wait("web1", wanted, Duration::ZERO)
-                .await
-                .unwrap()
-                .state,
-            State::Bound
-        );
+        let links = client.wait("web1", wanted, Duration::ZERO).await.unwrap();
+        assert_eq!(links, agent.rows());
     }
 }
 
@@ -90,7 +84,37 @@ async fn wait_returns_when_a_link_that_was_not_there_becomes_bound() {
     agent.somebody_waits().await;
     agent.publish(vec![row("virbr1", "web1", State::Ready)]);
     agent.publish(vec![row("virbr1", "web1", State::Bound)]);
-    assert_eq!(waiting.await.unwrap().unwrap().link, "virbr1");
+    assert_eq!(waiting.await.unwrap().unwrap(), agent.rows());
+}
+
+#[tokio::test]
+async fn wait_for_a_vm_with_several_nics_returns_when_all_are_there_the_last_to_come_at_the_end() {
+    let rows = |first, second| {
+        let second = LinkRow {
+            ifindex: 8,
+            ..row("virbr2", "web1", second)
+        };
+        vec![row("virbr1", "web1", first), second]
+    };
+    let agent = FakeAgent::start(rows(State::Idle, State::Ready));
+    let path = agent.path().to_owned();
+    let waiting = tokio::spawn(async move {
+        let mut client = Client::connect(&path).await.unwrap();
+        client.wait("web1", State::Bound, MINUTE).await
+    });
+    agent.somebody_waits().await;
+    let mut client = Client::connect(agent.path()).await.unwrap();
+    agent.publish(rows(State::Ready, State::Bound));
+    let error = client.wait("web1", State::Bound, Duration::ZERO).await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "web1 is not bound after 0s: it is ready"
+    );
+    agent.publish(rows(State::Bound, State::Bound));
+    let links = waiting.await.unwrap().unwrap();
+    let names: Vec<_> = links.iter().map(|row| row.link.as_str()).collect();
+    assert_eq!(names.len(), 2);
+    assert_eq!(names.last(), Some(&"virbr1"), "{names:?}");
 }
 
 #[tokio::test]
