@@ -131,11 +131,7 @@ fn what_will_count_from_the_next_start_is_told_with_what_differs() {
         ),
     ];
     for (words, told) in table {
-        assert_eq!(
-            after(words).counts_next().as_deref(),
-            *told,
-            "{words:?}"
-        );
+        assert_eq!(after(words).counts_next().as_deref(), *told, "{words:?}");
     }
 }
 
