@@ -1,6 +1,6 @@
 //! The VM behind a link, as libvirt tells it, and what of that counts for the VM's stay.
 //!
-//! Until the VM was told its address everything that libvirt says is taken in. From then on nothing that it says moves the
+//! Until the VM was told its address, or came back to one, everything that libvirt says is taken in. From then on nothing that it says moves the
 //! VM: the facts of its stay hold until its next start, and also when libvirt says nothing any more (hook calls get lost, and
 //! libvirt tells of ports that are deleted and stay). Only what `slash32 list` shows follows at once.
 

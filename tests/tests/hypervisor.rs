@@ -6,7 +6,11 @@ mod vm;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use slash32_tests::{Agent, Host, Journal, POOL_NETWORK, until, vm_address};
+use slash32_tests::{
+    Agent, Host, Journal, POOL_NETWORK,
+    dhcp::{Message, message_type},
+    guest_mac, until, vm_address,
+};
 use std::{
     collections::BTreeSet,
     fs,
@@ -53,6 +57,9 @@ fn a_vm_is_called_by_its_name_its_uuid_and_its_mac_as_soon_as_its_tap_is_there()
     let vm = Vm::new("web 1 <&> \u{fc}", 1);
     let mut client = vm.start(&host, &hooks)?;
     wait_named(&agent, &vm)?;
+    // Nobody but that NIC is answered, from the first frame on.
+    let stranger = Message::request(message_type::DISCOVER, guest_mac(2), 7);
+    client.is_ignored(&stranger.frame())?;
     client.bind()?;
     let row = agent.wait("virbr1", "bound", BOUND)?;
     ensure!(is_named(&row, &vm), "{row}");
@@ -60,8 +67,6 @@ fn a_vm_is_called_by_its_name_its_uuid_and_its_mac_as_soon_as_its_tap_is_there()
         ensure!(agent.json(&["show", key])?["link"] == "virbr1", "{key}");
     }
     wait_drained(&hooks)?;
-    // Only that NIC is served there.
-    ensure!(agent.json(&["show", "virbr1"])?["vm"] == vm.name.as_str());
     drop(client);
     vm.stopped(&hooks)?;
     let row = agent.wait("virbr1", "idle", BOUND)?;
@@ -235,6 +240,41 @@ fn what_counts_for_a_vm_outlives_the_agent() -> Result<()> {
     agent.restart()?;
     let row = wait_named(&agent, &vm)?;
     ensure!(row["address"] == "203.0.113.77", "{row}");
+    Ok(())
+}
+
+#[test]
+fn a_vm_that_came_back_to_its_address_without_asking_is_not_moved_either() -> Result<()> {
+    let host = Host::new()?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
+    let hooks = Hooks::of(&agent);
+    let vm = Vm::new("web1", 1).asking("address='203.0.113.77'");
+    let mut client = vm.start(&host, &hooks)?;
+    client.bind()?;
+    agent.wait("virbr1", "bound", BOUND)?;
+    drop(client);
+    vm.stopped(&hooks)?;
+    agent.wait("virbr1", "idle", BOUND)?;
+    // As after a save and a restore: the guest asks for nothing.
+    let _client = vm.start(&host, &hooks)?;
+    let with_route = |row: &Value| row["state"] == "ready" && row["route"] == true;
+    let row = agent.wait_row("virbr1", "back, with its route", BOUND, with_route)?;
+    let generation = &row["generation"];
+    Vm::new("web1", 1)
+        .asking("address='203.0.113.78'")
+        .running(&hooks, "reconnect")?;
+    until("the news to be known", BOUND, || {
+        let told = agent.json(&["explain", "web1"])?;
+        let is_known = told["notes"].to_string().contains("203.0.113.78");
+        Ok(is_known.then_some(()))
+    })?;
+    let row = agent.row("virbr1")?.unwrap();
+    ensure!(
+        row["address"] == "203.0.113.77"
+            && row["route"] == true
+            && row["generation"] == *generation,
+        "{row}"
+    );
     Ok(())
 }
 

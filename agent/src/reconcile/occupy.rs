@@ -82,6 +82,8 @@ impl Reconciler {
         let told = self.hypervisor.nic(&self.table, link, stay).cloned();
         let told = told.as_ref();
         let settled = vm.is_settled(stay);
+        // One that came back uses its address without asking for it.
+        let came_back = vm.stay == Some(stay) && vm.kept.is_some();
         let before = vm.occupant.clone().filter(|occupant| occupant.stay == stay);
         let mut occupant = before.unwrap_or_else(|| {
             match self.hypervisor.kept(ifindex, stay, told) {
@@ -98,7 +100,10 @@ impl Reconciler {
                 }
             }
         });
-        occupant.take(told, settled);
+        occupant.take(
+            told,
+            settled || (came_back && occupant.in_force().is_some()),
+        );
         self.published.tell_vm(ifindex, occupant.nic());
         match occupant.in_force() {
             Some(nic) => self
