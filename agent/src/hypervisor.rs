@@ -151,7 +151,10 @@ impl Hypervisor {
 
     /// The guest has sent its first frame here: its NIC is incoming no more.
     pub(crate) fn arrived(&mut self, uuid: &str, mac: MacAddr) {
-        self.unsaved |= self.knowledge.arrived(uuid, mac);
+        if self.knowledge.arrived(uuid, mac) {
+            // Its route need not wait for this: whoever does not know looks whether it has sent a frame.
+            self.save_at.get_or_insert(Instant::now() + DELAY);
+        }
     }
 
     /// What counts for the VM that is on this link for this stay, if that is kept; `told` is what libvirt says now. It holds also

@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod access;
+mod arrival;
 mod clean;
 mod config;
 mod conversation;

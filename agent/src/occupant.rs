@@ -44,6 +44,13 @@ impl Occupant {
         }
     }
 
+    /// The VM came by migration, and runs here now.
+    pub(crate) fn arrived(&mut self) {
+        for nic in [&mut self.told, &mut self.in_force].into_iter().flatten() {
+            nic.incoming = false;
+        }
+    }
+
     /// The NIC, for those who look: of the VM that counts with its names of today, else what libvirt says.
     pub(crate) fn nic(&self) -> Option<&Nic> {
         match (&self.in_force, &self.told) {

@@ -7,6 +7,7 @@
 
 mod adopt;
 mod apply;
+mod arrive;
 mod conflict;
 mod decide;
 mod durable;
@@ -34,6 +35,7 @@ use crate::responders::{FromResponder, Responders};
 use crate::route::{ForeignRoute, HostRoute};
 use crate::standalone::Standalone;
 use crate::vm::VmLink;
+use arrive::Arrivals;
 use slash32_binding::Prefix;
 use slash32_control::LinkDetail;
 use slash32_policy::{Allocations, Config};
@@ -82,6 +84,7 @@ pub(crate) struct Reconciler {
     /// Somebody else's routes to single addresses of our subnets.
     foreign: BTreeMap<Ipv4Addr, BTreeSet<ForeignRoute>>,
     probes: Probes,
+    arrivals: Arrivals,
     /// Addresses that the store knows to be set aside.
     saved_asides: BTreeSet<Ipv4Addr>,
     /// The responders of before are known, so it is known which VMs run here.
@@ -160,6 +163,7 @@ impl Reconciler {
             routes: BTreeSet::new(),
             foreign: BTreeMap::new(),
             probes: Probes::new(),
+            arrivals: Arrivals::default(),
             saved_asides: records
                 .set_asides
                 .iter()
@@ -208,6 +212,7 @@ impl Reconciler {
                 }
                 Some(request) = self.requests.recv() => self.obey(request).await,
                 woken = self.hypervisor.woken() => self.heed(woken).await,
+                learned = self.arrivals.next() => self.take_learned(learned),
                 Some(probed) = self.probes.next() => self.take_probe(probed),
                 Some(()) = reload.recv() => {
                     notify::reloading();
@@ -237,6 +242,7 @@ impl Reconciler {
             self.sweep_at,
             self.retry_save_at,
             self.hypervisor.save_at(),
+            self.arrivals.due(),
             self.responders.next_deadline(),
         ];
         others
@@ -259,6 +265,7 @@ impl Reconciler {
         let due = |vm: &VmLink| vm.retry.is_some_and(|retry| retry.at <= now);
         self.dirty
             .extend(self.vms.values().filter(|vm| due(vm)).map(|vm| vm.ifindex));
+        self.look_for_arrivals().await;
         for ifindex in self.responders.silent() {
             self.lose_responder(ifindex, ResponderFault::Silent);
         }
@@ -374,6 +381,7 @@ impl Reconciler {
                 self.responders.end_outdated(ifindex);
             }
         }
+        self.follow_arrivals();
         self.publish(scope);
     }
 

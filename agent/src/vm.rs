@@ -1,5 +1,6 @@
 //! What the agent remembers of one VM link between two passes.
 
+use crate::arrival::Arrival;
 use crate::conversation::Fault;
 use crate::link::Link;
 use crate::metrics::Remark;
@@ -12,6 +13,7 @@ use slash32_binding::{Generation, Ipv4Addr, MacAddr, Outcome, Reason};
 use slash32_control::{HistoryEntry, Lease, LinkRow, Port, SeenFrame, State};
 use slash32_ipc::{Counters, digest};
 use slash32_libvirt::Nic;
+use slash32_policy::AddressSource;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,7 +32,8 @@ pub(crate) struct VmLink {
     pub(crate) gateway: Option<Ipv4Addr>,
     /// How far it is, apart from what the responder has acknowledged.
     pub(crate) condition: Condition,
-    /// The VM's stay on the link that the current generation belongs to.
+    /// The VM's stay on the link that the current generation belongs to; without one, the stay of the last generation that an
+    /// earlier agent gave.
     pub(crate) stay: Option<Stay>,
     /// The VM that is there, as libvirt tells it; `None` while none is.
     pub(crate) occupant: Option<Occupant>,
@@ -42,10 +45,14 @@ pub(crate) struct VmLink {
     pub(crate) current: Option<(Generation, Ipv4Addr)>,
     /// The same with the whole binding, once policy has spoken in this run of the agent.
     pub(crate) serve: Option<Serve>,
-    /// The VM has asked for its address in this generation, so its route is to be there.
+    /// The VM has asked for its address in this generation, or has arrived with it by migration, so its route is to be there.
     pub(crate) claimed: bool,
     /// An earlier generation of the same address was acknowledged until then: its route is there without a claim.
     pub(crate) kept: Option<KeptLease>,
+    /// It arrives by migration, and its route waits.
+    pub(crate) arrival: Option<Arrival>,
+    /// Where its address is from.
+    pub(crate) source: Option<AddressSource>,
     /// On the boot-time clock: a step of the wall clock makes no lease longer or shorter.
     pub(crate) acked_at: Option<slash32_binding::Instant>,
     /// The digest of what that ACK told; 0 before one.
@@ -88,8 +95,10 @@ pub(crate) struct Seen {
 /// A lease of an earlier generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct KeptLease {
-    /// When it ends; `None` is never.
+    /// When it ends at the latest; `None` is never.
     pub(crate) until: Option<Timestamp>,
+    /// Another host acknowledged it: the VM came from there.
+    pub(crate) elsewhere: bool,
 }
 
 /// When a failed step is tried again.
@@ -128,6 +137,8 @@ impl VmLink {
             serve: None,
             claimed: false,
             kept: None,
+            arrival: None,
+            source: None,
             acked_at: None,
             acked_digest: 0,
             lease_time: 0,
@@ -157,6 +168,8 @@ impl VmLink {
         self.serve = None;
         self.claimed = false;
         self.kept = None;
+        self.arrival = None;
+        self.source = None;
         self.acked_at = None;
         self.acked_digest = 0;
         self.released = false;
@@ -289,10 +302,14 @@ impl VmLink {
             Some("released by the VM".into())
         } else if self.acked_at.is_some() {
             Some("the lease has expired".into())
-        } else if self.kept.is_some() {
-            Some("the route is kept: an earlier lease still runs".into())
         } else {
-            None
+            let kept = self.kept?;
+            let text = if kept.elsewhere {
+                "arrived by migration: it uses the lease that it came with"
+            } else {
+                "the route is kept: an earlier lease still runs"
+            };
+            Some(text.into())
         }
     }
 
@@ -304,6 +321,23 @@ impl VmLink {
     /// The VM has been told its address in this stay, so what counts for it is settled.
     pub(crate) fn is_settled(&self, stay: Stay) -> bool {
         self.stay == Some(stay) && (self.claimed || self.acked_at.is_some())
+    }
+
+    /// libvirt says that the VM migrates to this host, and it was not seen to run here yet.
+    pub(crate) fn is_incoming(&self) -> bool {
+        self.nic().is_some_and(|nic| nic.incoming)
+    }
+
+    /// The VM runs here with its address, or is about to: whoever else announces that is not to have it instead.
+    pub(crate) fn uses_its_address(&self) -> bool {
+        self.claimed || self.acked_at.is_some() || self.arrival.is_some()
+    }
+
+    /// Its address is fixed for it: there is no next one that it could have instead.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.source.is_some_and(|source| {
+            !matches!(source, AddressSource::Automatic | AddressSource::Dynamic)
+        })
     }
 
     /// The row of `slash32 list`; `responder` is its process.

@@ -21,6 +21,7 @@
 
 mod agent;
 mod bare_tap;
+pub mod bird;
 mod boot_files;
 mod capture;
 mod client;

@@ -1,6 +1,8 @@
 //! What libvirt tells, by its hooks and by its files, and what of it counts for a VM from its start to its next.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "hypervisor/arrival.rs"]
+mod arrival;
 #[path = "hypervisor/vm.rs"]
 mod vm;
 

@@ -134,21 +134,38 @@ impl Kernel {
 
     /// The one MAC address that a bridge has learned on `port` (its forwarding database); `None` for none or several.
     pub(crate) async fn learned_mac(&self, port: u32) -> Result<Option<MacAddr>> {
+        let learned = self.learned_macs(port).await?;
+        Ok(match *learned.as_slice() {
+            [first, ref others @ ..] if others.iter().all(|other| *other == first) => Some(first),
+            _ => None,
+        })
+    }
+
+    /// Every MAC address that a bridge has learned on `port`; one that is in several VLANs is there as often.
+    pub(crate) async fn learned_macs(&self, port: u32) -> Result<Vec<MacAddr>> {
         let mut request = self.handle.neighbours().get();
         let header = &mut request.message_mut().header;
         header.family = AddressFamily::Bridge;
         header.ifindex = port;
         let messages: Vec<_> = request.execute().try_collect().await?;
-        let mut learned = messages
+        Ok(messages
             .iter()
             .filter(|message| message.header.ifindex == port)
-            .filter_map(learned);
-        let first = learned.next();
-        Ok(if learned.any(|other| Some(other) != first) {
-            None
-        } else {
-            first
-        })
+            .filter_map(learned)
+            .collect())
+    }
+
+    /// How many frames came in by a link since it was made (`rx_packets`): what the VM behind a tap has sent. Errors:
+    /// `ENODEV` when it is gone.
+    pub(crate) async fn received(&self, ifindex: u32) -> Result<u64> {
+        let request = self.handle.link().get().match_index(ifindex);
+        let messages: Vec<_> = request.execute().try_collect().await?;
+        let attributes = messages.into_iter().flat_map(|message| message.attributes);
+        let packets = attributes.filter_map(|attribute| match attribute {
+            LinkAttribute::Stats64(stats) => Some(stats.rx_packets),
+            _ => None,
+        });
+        Ok(packets.max().unwrap_or_default())
     }
 
     /// Puts `address`/32 on a link, marked as ours (`IFA_PROTO`). One that is there already is fine.
@@ -255,9 +272,11 @@ fn message(route: &HostRoute) -> RouteMessage {
     }
 }
 
-/// The MAC address of an entry that the bridge learned from traffic, not one that somebody put there.
-fn learned(message: &NeighbourMessage) -> Option<MacAddr> {
-    if message.header.state == NeighbourState::Permanent {
+/// The MAC address of an entry that the bridge learned from traffic, not one that somebody put there: the kernel tells a
+/// link's own as permanent, and a static one (as of libvirt's `macTableManager`) as NOARP.
+pub(super) fn learned(message: &NeighbourMessage) -> Option<MacAddr> {
+    let state = message.header.state;
+    if matches!(state, NeighbourState::Permanent | NeighbourState::Noarp) {
         return None;
     }
     message

@@ -1,6 +1,6 @@
 //! The agent comes back: responders go on where they are.
 
-use super::Reconciler;
+use super::{Reconciler, host_route};
 use crate::conversation::Fault;
 use crate::moment::Moment;
 use crate::plan::ObservedResponder;
@@ -83,6 +83,10 @@ impl Reconciler {
             let mut vm = VmLink::new(link);
             vm.name.clone_from(&record.link);
             vm.last_generation = Generation(record.generation);
+            vm.stay = Some(Stay {
+                port: record.port,
+                carrier_ups: record.carrier_ups,
+            });
             self.vms.insert(record.ifindex, vm);
         }
     }
@@ -118,7 +122,11 @@ impl Reconciler {
                 port: record.port,
                 carrier_ups: record.carrier_ups,
             });
-            vm.claimed = state.confirmed;
+            // An agent that ended between the two has installed the route, and did not say so.
+            vm.claimed = state.confirmed
+                || self
+                    .routes
+                    .contains(&host_route(&self.config.route, record.address, ifindex));
             vm.released = state.released;
             let now = Moment::now();
             vm.acked_at = state.last_ack_age.map(|age| now.ago(age));

@@ -3,11 +3,12 @@
 use super::Reconciler;
 use crate::probe::{Probed, STOCK};
 use crate::route::ForeignRoute;
+use crate::vm::VmLink;
 use jiff::Timestamp;
 use slash32_binding::Instant;
 use slash32_control::EventKind;
 use slash32_policy::{
-    AddressSource, Allocations, Assignment, Config, LinkFacts, Network, Refusal, Unassigned,
+    Allocations, Assignment, Config, Held, LinkFacts, Network, Refusal, Unassigned,
 };
 use slash32_store::{Change as Record, SetAside};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,28 +42,6 @@ impl Reconciler {
             .iter()
             .flat_map(|network| &network.subnets);
         subnets.any(|subnet| subnet.prefix.contains(address))
-    }
-
-    /// What [`Allocations::assign`] gives. An address that libvirt's metadata fixes is never set aside because another host
-    /// announces it: it may be that the VM was announced there before it came here.
-    pub(super) fn give_address(
-        &mut self,
-        config: &Config,
-        network: &Network,
-        facts: &LinkFacts,
-    ) -> Result<Assignment, Unassigned> {
-        let assigned = self.allocations.assign(config, network, facts);
-        match assigned {
-            Err(Unassigned::Refused {
-                address,
-                by: AddressSource::Metadata,
-                reason: Refusal::SetAside { why },
-            }) if why == ANNOUNCED => {
-                self.allocations.restore(address);
-                self.allocations.assign(config, network, facts)
-            }
-            assigned => assigned,
-        }
     }
 
     /// The config, an operator, or libvirt's metadata of a VM that is there fixes the address for a VM.
@@ -137,17 +116,14 @@ impl Reconciler {
             .vms
             .values()
             .find(|vm| vm.current.is_some_and(|(_, current)| current == address));
-        // A VM that runs here keeps its address, and so does one whose address somebody fixed: there is no next one for it,
-        // and a move from another host looks like this, too. Its row says so.
-        let runs = holder.is_some_and(|vm| vm.claimed || vm.acked_at.is_some());
+        // A VM that runs here, or is about to, keeps its address, and so does one whose address somebody fixed: there is no
+        // next one for it, and a move from another host looks like this, too. Its row says so.
+        let stays = holder.is_some_and(|vm| vm.uses_its_address() || vm.is_fixed());
         let holder = holder.map(|vm| (vm.name.clone(), vm.ifindex));
         let link = holder.as_ref().map(|(name, ifindex)| (&**name, *ifindex));
         self.dirty.extend(link.map(|(_, ifindex)| ifindex));
-        let is_aside = self
-            .allocations
-            .set_asides()
-            .any(|(aside, why)| aside == address && why.why == ANNOUNCED);
-        match (announced && !runs && !self.is_fixed(address), is_aside) {
+        let is_aside = self.is_announced_aside(address);
+        match (announced && !stays && !self.is_fixed(address), is_aside) {
             (true, false) => {
                 self.allocations.set_aside(address, None, ANNOUNCED);
                 self.tell_conflict(link, address, "is announced by another host, and set aside");
@@ -159,6 +135,47 @@ impl Reconciler {
             }
             _ => {}
         }
+    }
+
+    /// [`Allocations::assign`]; but what is fixed for a VM, and what one has that arrives by migration, is given although
+    /// another host announces it, as that host may be where the VM is now.
+    pub(super) fn give_address(
+        &mut self,
+        config: &Config,
+        network: &Network,
+        facts: &LinkFacts,
+        ifindex: u32,
+    ) -> Result<Assignment, Unassigned> {
+        let arrives = self.vms.get(&ifindex).is_some_and(VmLink::is_incoming);
+        if let Some(identity) = facts.identity().filter(|_| arrives) {
+            let is_its = |held: &&Held| held.identity == identity;
+            let held = self.allocations.held().find(is_its);
+            let address = held.map(|held| held.address);
+            address.map(|address| self.give_back(address));
+        }
+        match self.allocations.assign(config, network, facts) {
+            Err(Unassigned::Refused {
+                address,
+                reason: Refusal::SetAside { .. },
+                ..
+            }) if self.give_back(address) => self.allocations.assign(config, network, facts),
+            result => result,
+        }
+    }
+
+    /// The address may be given although another host announces it. True when it was set aside for that.
+    fn give_back(&mut self, address: Ipv4Addr) -> bool {
+        let is_aside = self.is_announced_aside(address);
+        if is_aside {
+            self.allocations.restore(address);
+        }
+        is_aside
+    }
+
+    fn is_announced_aside(&self, address: Ipv4Addr) -> bool {
+        self.allocations
+            .set_asides()
+            .any(|(aside, why)| aside == address && why.why == ANNOUNCED)
     }
 
     /// `link` is that of the VM which was to have the address.

@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use slash32_binding::{Binding, Generation, Ipv4Addr, Prefix};
 use slash32_control::{EventKind, Port};
 use slash32_policy::{
-    Allocation, Config, Install, Ipv6, LinkFacts, LinkKind, Network, RouteConfig, Unassigned,
+    AddressSource, Allocation, Config, Install, Ipv6, LinkFacts, LinkKind, Network, RouteConfig,
+    Unassigned,
 };
 use slash32_store::{Attachment, Change as Record, Lease};
 use std::collections::BTreeMap;
@@ -84,15 +85,17 @@ impl Reconciler {
         };
         let condition = match verdict {
             Verdict::Serve(service) => {
-                let vm = self.vms.get_mut(&link.ifindex)?;
-                vm.condition = Condition::Served(service.remark.clone());
                 let is_dynamic = network.allocation == Allocation::Dynamic;
                 let serve = self.serve(link, &service, is_dynamic)?;
-                let vm = self.vms.get(&link.ifindex)?;
+                let address = service.binding.address;
+                let hold = self.hold(link.ifindex, address);
+                let vm = self.vms.get_mut(&link.ifindex)?;
+                vm.source = Some(service.source);
+                let waits = hold.map(|hold| hold.reason().to_owned());
+                vm.condition = Condition::Served(waits.or(service.remark));
                 let early = config.route.install == Install::Bind || vm.kept.is_some();
                 let keep_addresses = vm.runs_on_older() && vm.is_bound(Moment::now());
-                let address = service.binding.address;
-                let route = (!service.down && (vm.claimed || early))
+                let route = (!service.down && hold.is_none() && (vm.claimed || early))
                     .then(|| host_route(&config.route, address, link.ifindex));
                 return desired(Some(serve), route).map(|link| DesiredLink {
                     keep_addresses,
@@ -150,7 +153,7 @@ impl Reconciler {
         there: There,
     ) -> Verdict {
         let assigned = network.and_then(|network| {
-            let assigned = self.give_address(config, network, facts)?;
+            let assigned = self.give_address(config, network, facts, link.ifindex)?;
             Ok((network, assigned))
         });
         let (network, assignment) = match assigned {
@@ -183,6 +186,7 @@ impl Reconciler {
         binding.former_gateway = ours.next().map(|former| former.address);
         Verdict::Serve(Box::new(Service {
             stay,
+            source: assignment.source,
             binding,
             identity: facts.vm_identity(),
             remark,
@@ -204,21 +208,29 @@ impl Reconciler {
         let vm = self.vms.get_mut(&link.ifindex)?;
         // Nothing is known of the link, because the store is a new one; but the kernel's route says that it was claimed.
         let was_claimed = vm.last_generation == Generation::NONE && self.routes.contains(&route);
+        // The same when an earlier agent has served this stay, and its responder is gone as well.
+        let was_served = vm.current.is_none() && vm.stay == Some(stay);
+        let is_claimed = was_served && self.routes.contains(&route);
         let generation = match vm.current {
             Some((generation, address)) if address == binding.address && vm.stay == Some(stay) => {
                 generation
             }
             _ => {
                 let generation = vm.begin_generation(stay, binding.address);
+                vm.claimed = is_claimed;
                 let now = Timestamp::now().as_second();
                 let running = earlier.filter(|lease| lease.expires_at.is_none_or(|end| end > now));
+                let kept = |until| KeptLease {
+                    until,
+                    elsewhere: false,
+                };
                 vm.kept = match running {
-                    Some(lease) => Some(KeptLease {
-                        until: lease
+                    Some(lease) => Some(kept(
+                        lease
                             .expires_at
                             .and_then(|end| Timestamp::from_second(end).ok()),
-                    }),
-                    None => (was_claimed && !is_dynamic).then_some(KeptLease { until: None }),
+                    )),
+                    None => (was_claimed && !is_dynamic).then(|| kept(None)),
                 };
                 self.unsaved.push(Record::PutAttachment(attachment(
                     &self.boot,
@@ -332,6 +344,8 @@ struct There {
 /// A VM that is to be served.
 struct Service {
     stay: Stay,
+    /// Where its address is from.
+    source: AddressSource,
     binding: Binding,
     /// [`LinkFacts::vm_identity`]
     identity: Option<String>,

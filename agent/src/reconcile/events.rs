@@ -132,10 +132,6 @@ impl Reconciler {
             return;
         }
         vm.claimed = true;
-        // A guest that asks runs here.
-        if let Some(nic) = vm.nic().filter(|nic| nic.incoming) {
-            self.hypervisor.arrived(&nic.uuid, nic.mac);
-        }
         // A claim is repeated when the answer to the one before was lost.
         if let Some(given) = self.given.get_mut(&ifindex) {
             given.confirmed = false;

@@ -10,12 +10,12 @@
 //! route to any VM of its own: what it reaches, it learnt from the hypervisor's BIRD, which took it from the agent's routes.
 //! Every claim on the screen was checked before it was printed; the first that does not hold ends the demo with an error.
 
-use crate::bird::{self, Bird, Role};
 use crate::guest;
 use crate::step::step;
 use crate::vm::{Behind, Machine, Vm};
 use crate::{cargo, packages, privilege};
 use anyhow::{Context, Result};
+use slash32_tests::bird::{self, Bird, Role};
 use slash32_tests::{Agent, BootFiles, Fabric, Host, Namespace, Software, until};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -168,8 +168,12 @@ Everything is in namespaces made for this run; the machine's own interfaces are 
 
 fn peer(host: &Host, fabric: &Fabric) -> Result<[Bird; 2]> {
     let birds = [
-        Bird::start(fabric.namespace(), Role::Router, FABRIC, HYPERVISOR)?,
-        Bird::start(host.namespace(), Role::Hypervisor, HYPERVISOR, FABRIC)?,
+        Bird::start(fabric.namespace(), Role::Router, &[(FABRIC, HYPERVISOR)])?,
+        Bird::start(
+            host.namespace(),
+            Role::Hypervisor,
+            &[(HYPERVISOR, FABRIC)],
+        )?,
     ];
     bird::established(fabric.namespace(), PATIENCE)?;
     Ok(birds)

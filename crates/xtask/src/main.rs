@@ -10,7 +10,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bench;
-mod bird;
 mod captures;
 mod cargo;
 mod container;

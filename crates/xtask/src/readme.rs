@@ -1,8 +1,8 @@
 //! What README.md and the guide show is what there is.
 
-use crate::bird;
 use clap::Parser;
 use slash32_policy::{Config, Source};
+use slash32_tests::bird;
 
 const README: &str = include_str!("../../../README.md");
 /// The pages of the guide, by name, that hold configs.

@@ -1,10 +1,10 @@
 //! A VM as libvirt starts and ends it: its hook calls, its file in libvirt's runtime folder, and its tap.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use slash32_tests::{Agent, Host, MacAddr, RawClient, Tap, binary, guest_mac};
 use std::{
     fs,
-    io::Write,
+    io::{Seek, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -43,19 +43,18 @@ impl Hooks {
 
     /// Calls a hook as libvirt does.
     pub(crate) fn call(&self, hook: &str, arguments: [&str; 4], xml: &str) -> Result<()> {
-        let mut child = Command::new(binary("slash32")?)
+        // All there at once: a hook does not wait long for a writer, and this one may not be scheduled for a while.
+        let mut stdin = tempfile::tempfile()?;
+        stdin.write_all(xml.as_bytes())?;
+        stdin.rewind()?;
+        let status = Command::new(binary("slash32")?)
             .args(["hook", "--runtime-dir"])
             .arg(&self.runtime)
             .arg(hook)
             .args(arguments)
-            .stdin(Stdio::piped())
-            .spawn()?;
-        child
-            .stdin
-            .take()
-            .context("no stdin")?
-            .write_all(xml.as_bytes())?;
-        ensure!(child.wait()?.success(), "a hook failed");
+            .stdin(Stdio::from(stdin))
+            .status()?;
+        ensure!(status.success(), "a hook failed");
         Ok(())
     }
 }
@@ -174,6 +173,13 @@ impl Vm {
         };
         hooks.call("qemu", [&first.name, "prepare", "begin", "-"], &xml(false))?;
         hooks.call("qemu", [&first.name, "started", "begin", "-"], &xml(true))
+    }
+
+    /// The calls before there is a tap at the host that a VM migrates to.
+    pub(crate) fn migrates(&self, hooks: &Hooks) -> Result<()> {
+        let xml = self.domain(false);
+        hooks.call("qemu", [&self.name, "migrate", "begin", "-"], &xml)?;
+        self.prepare(hooks)
     }
 
     /// A call with the XML of a VM that runs: `start`, `started` or `reconnect`.
