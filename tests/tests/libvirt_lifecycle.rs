@@ -89,6 +89,29 @@ fn a_vm_that_is_saved_to_a_file_is_back_without_dhcp_when_it_is_restored() -> Re
 }
 
 #[test]
+fn a_vm_behind_a_bare_tap_that_is_saved_is_back_without_dhcp_when_it_starts() -> Result<()> {
+    let host = Host::new()?;
+    let stage = Stage::set_on(&host, "tap1", |_| Ok(Source::Ethernet("tap1".to_owned())))?;
+    stage.virsh("managedsave", &[])?;
+    stage.is_gone()?;
+    stage.virsh("start", &[])?;
+    stage.is_back_without_dhcp()
+}
+
+#[test]
+fn a_vm_in_a_bridge_of_the_host_that_is_saved_is_back_without_dhcp_when_it_starts() -> Result<()> {
+    let host = Host::new()?;
+    let stage = Stage::set_on(&host, "virbr1", |libvirtd| {
+        libvirtd.host().bridge("virbr1")?;
+        Ok(Source::Bridge("virbr1".to_owned()))
+    })?;
+    stage.virsh("managedsave", &[])?;
+    stage.is_gone()?;
+    stage.virsh("start", &[])?;
+    stage.is_back_without_dhcp()
+}
+
+#[test]
 fn a_dynamic_address_is_the_waiting_vms_as_soon_as_its_vm_is_destroyed() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, &dynamic("203.0.113.10-203.0.113.10"))?;
