@@ -39,7 +39,10 @@ fn a_vm_that_is_destroyed_and_started_without_an_agent_is_served_when_the_agent_
     stage.agent.kill()?;
     stage.virsh("start", &[])?;
     stage.agent.restart()?;
-    let row = stage.agent.row(Stage::LINK)?.context("no row")?;
+    let served = |row: &serde_json::Value| row["state"] == "ready" || row["state"] == "bound";
+    let row = stage
+        .agent
+        .wait_row(Stage::LINK, "served", AT_ONCE, served)?;
     ensure!(row["vm"] == Stage::VM, "{row}");
     stage.guest.wait_ready(BOUND)?;
     stage.agent.wait(Stage::LINK, "bound", AT_ONCE)?;

@@ -1,10 +1,12 @@
-//! `cargo xtask bench`: how long it takes from a link to an address, beside the time that a frame takes on the same link.
+//! `cargo xtask bench`: how long it takes from a link to an address, beside the time that a frame takes on the same link, and from
+//! the end of a VM to the next one with its address.
 //!
 //! Release build, one agent, a fresh bridge for each run of the first two figures. The client is ours and hand-made, on a
 //! packet socket with the kernel's receive timestamps; its own time between an answer and its next message is not counted.
 //! Figures are compared within one run, never between machines.
 
 mod flood;
+mod leave;
 
 use crate::figures::{self, Figures};
 use crate::step::step;
@@ -67,7 +69,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let flooded = flood::measure()?;
         (flooded.figures, flooded.ratios)
     } else {
-        (measure(usize::from(arguments.runs))?, Vec::new())
+        let runs = usize::from(arguments.runs);
+        let mut figures = measure(runs)?;
+        figures.extend(leave::measure(runs)?);
+        (figures, Vec::new())
     };
     if arguments.json {
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
