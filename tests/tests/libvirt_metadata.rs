@@ -4,8 +4,8 @@
 
 use anyhow::{Result, ensure};
 use slash32_tests::{
-    Agent, Host, POOL_NETWORK, guest_mac,
-    libvirt::{Domain, Libvirtd, Source, open_network},
+    Agent, POOL_NETWORK, guest_mac,
+    libvirt::{self, Domain, Libvirtd, Source, open_network},
     static_network, vm_address,
 };
 use std::time::Duration;
@@ -16,7 +16,7 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 #[test]
 fn a_wrong_address_in_metadata_is_told_and_leaves_its_vm_running_and_the_others_served()
 -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let agent = Agent::start(&host, &static_network(&[], ""))?;
     let libvirtd = Libvirtd::start_with_hooks(&host, &agent)?;
     for (number, address) in [(1, "198.51.100.1"), (2, "203.0.113"), (3, "203.0.113.3")] {
@@ -39,7 +39,7 @@ fn a_wrong_address_in_metadata_is_told_and_leaves_its_vm_running_and_the_others_
 
 #[test]
 fn a_vm_takes_its_automatic_address_along_to_another_network() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let agent = Agent::start(&host, POOL_NETWORK)?;
     let libvirtd = Libvirtd::start_with_hooks(&host, &agent)?;
     for number in [1, 2] {
@@ -63,7 +63,7 @@ fn a_vm_takes_its_automatic_address_along_to_another_network() -> Result<()> {
 
 #[test]
 fn a_network_on_which_libvirt_serves_dhcp_is_refused_and_named() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let agent = Agent::start(&host, &static_network(&[("virbr1", 1)], ""))?;
     let libvirtd = Libvirtd::start_with_hooks(&host, &agent)?;
     let dhcp = "<network><name>with-dhcp</name><forward mode='open'/>
