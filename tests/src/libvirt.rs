@@ -71,6 +71,16 @@ auth_tcp = "none"
 log_outputs = "3:stderr"
 "#;
 
+/// A hypervisor on which libvirt is to run: its folders are there before the agent starts, as the package's tmpfiles.d makes
+/// them at boot. Errors: as for [`Host::new`].
+pub fn host() -> Result<Host> {
+    let host = Host::new()?;
+    for folder in ["/run/libvirt/qemu", "/run/libvirt/network"] {
+        fs::create_dir_all(host.namespace().path(folder))?;
+    }
+    Ok(host)
+}
+
 /// The daemon. Dropping it kills it, and leaves its VMs.
 ///
 /// What it logged goes to stderr when it is dropped (test runners show that for failed cases only), unless it was

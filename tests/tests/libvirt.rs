@@ -5,8 +5,8 @@
 use anyhow::{Result, ensure};
 use serde_json::Value;
 use slash32_tests::{
-    Agent, BootFiles, Fabric, GATEWAY, Host, guest_mac,
-    libvirt::{BOUND, Domain, Libvirtd, Source, bridge_network, open_network},
+    Agent, BootFiles, Fabric, GATEWAY, guest_mac,
+    libvirt::{self, BOUND, Domain, Libvirtd, Source, bridge_network, open_network},
     static_network, vm_address,
 };
 use std::net::Ipv4Addr;
@@ -53,7 +53,7 @@ fn a_vm_with_an_odd_name_behind_a_bare_tap_boots_and_is_reachable_both_ways() ->
 
 #[test]
 fn a_vm_with_two_nics_has_an_address_on_each() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let fabric = host.fabric()?;
     let agent = Agent::start(&host, &static_network(&[], ""))?;
     let libvirtd = Libvirtd::start_with_hooks(&host, &agent)?;
@@ -102,7 +102,7 @@ fn boots(
     domain: &Domain,
     source: impl FnOnce(&Libvirtd<'_>) -> Result<Source>,
 ) -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let fabric = host.fabric()?;
     let agent = Agent::start(&host, &static_network(&[], ""))?;
     let libvirtd = Libvirtd::start_with_hooks(&host, &agent)?;

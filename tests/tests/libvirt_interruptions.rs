@@ -5,8 +5,8 @@
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use slash32_tests::{
-    Host, guest_mac,
-    libvirt::{BOUND, Nic, Source, Stage, open_network},
+    guest_mac,
+    libvirt::{self, BOUND, Nic, Source, Stage, open_network},
     until, vm_address,
 };
 use std::time::Duration;
@@ -76,7 +76,7 @@ const EVENTS: [Event; 8] = [
 
 #[test]
 fn a_running_guest_is_back_without_dhcp_whatever_happens_beneath_it() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let mut stage = Stage::set(&host)?;
     for event in &EVENTS {
         run(event, &mut stage).with_context(|| event.what)?;
@@ -103,7 +103,7 @@ fn run(event: &Event, stage: &mut Stage<'_>) -> Result<()> {
 
 #[test]
 fn a_running_guest_is_back_without_dhcp_when_the_agent_is_killed_in_the_middle() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let mut stage = Stage::set(&host)?;
     for event in &EVENTS {
         let middle = |stage: &mut Stage<'_>| {
@@ -121,7 +121,7 @@ fn a_running_guest_is_back_without_dhcp_when_the_agent_is_killed_in_the_middle()
 
 #[test]
 fn a_running_guest_is_back_without_dhcp_when_the_agent_misses_all_of_it() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let mut stage = Stage::set(&host)?;
     for event in &EVENTS {
         let missed = |stage: &mut Stage<'_>| {
@@ -139,7 +139,7 @@ fn a_running_guest_is_back_without_dhcp_when_the_agent_misses_all_of_it() -> Res
 
 #[test]
 fn a_running_guest_is_back_without_dhcp_when_the_agent_misses_the_first_half() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let mut stage = Stage::set(&host)?;
     for event in &EVENTS {
         let missed = |stage: &mut Stage<'_>| {
@@ -158,7 +158,7 @@ fn a_running_guest_is_back_without_dhcp_when_the_agent_misses_the_first_half() -
 /// libvirt takes the bridge away and makes it again, but puts no tap into it before it is restarted itself.
 #[test]
 fn a_network_that_is_destroyed_under_its_vm_is_mended_by_a_restart_of_libvirtd() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let mut stage = Stage::set(&host)?;
     stage.libvirtd.virsh(&["net-destroy", "vm1"])?;
     until("the link to be forgotten", AT_ONCE, || {
@@ -173,7 +173,7 @@ fn a_network_that_is_destroyed_under_its_vm_is_mended_by_a_restart_of_libvirtd()
 
 #[test]
 fn a_vm_whose_qemu_is_killed_leaves_nothing_behind_and_starts_again() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let mut stage = Stage::set(&host)?;
     kill_qemu(&stage)?;
     leaves_nothing(&stage)?;
@@ -206,7 +206,7 @@ fn leaves_nothing(stage: &Stage<'_>) -> Result<()> {
 
 #[test]
 fn a_nic_that_is_plugged_into_a_running_vm_is_served_until_it_is_unplugged() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let stage = Stage::set(&host)?;
     let metadata = format!(
         "<slash32:vm xmlns:slash32='urn:slash32:1' address='{}'/>",

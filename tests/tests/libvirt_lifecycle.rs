@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use slash32_tests::{
     Agent, Change, Host, RouteMonitor, guest_mac,
-    libvirt::{BOUND, Domain, Libvirtd, Source, Stage, open_network},
+    libvirt::{self, BOUND, Domain, Libvirtd, Source, Stage, open_network},
     until,
 };
 use std::{fs, net::Ipv4Addr, path::Path, time::Duration};
@@ -17,7 +17,7 @@ const LANES: u16 = 4;
 
 #[test]
 fn a_vm_that_is_destroyed_takes_its_route_along_and_is_served_when_it_starts_again() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let mut stage = Stage::set(&host)?;
     stage.virsh("destroy", &[])?;
     stage.is_gone()?;
@@ -30,7 +30,7 @@ fn a_vm_that_is_destroyed_takes_its_route_along_and_is_served_when_it_starts_aga
 #[test]
 fn a_vm_that_is_destroyed_and_started_without_an_agent_is_served_when_the_agent_is_back()
 -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let mut stage = Stage::set(&host)?;
     stage.agent.kill()?;
     stage.virsh("destroy", &[])?;
@@ -39,7 +39,10 @@ fn a_vm_that_is_destroyed_and_started_without_an_agent_is_served_when_the_agent_
     stage.agent.kill()?;
     stage.virsh("start", &[])?;
     stage.agent.restart()?;
-    let row = stage.agent.row(Stage::LINK)?.context("no row")?;
+    let served = |row: &serde_json::Value| row["state"] == "ready" || row["state"] == "bound";
+    let row = stage
+        .agent
+        .wait_row(Stage::LINK, "served", AT_ONCE, served)?;
     ensure!(row["vm"] == Stage::VM, "{row}");
     stage.guest.wait_ready(BOUND)?;
     stage.agent.wait(Stage::LINK, "bound", AT_ONCE)?;
@@ -58,7 +61,7 @@ fn a_guest_that_reboots_gets_its_address_again() -> Result<()> {
 
 /// The same QEMU boots its guest once more: its tap stays.
 fn boots_again(reboot: impl FnOnce(&Stage<'_>) -> Result<()>) -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let mut stage = Stage::set(&host)?;
     let tap = stage.tap()?;
     reboot(&stage)?;
@@ -70,7 +73,7 @@ fn boots_again(reboot: impl FnOnce(&Stage<'_>) -> Result<()>) -> Result<()> {
 
 #[test]
 fn a_vm_that_is_saved_by_its_host_is_back_without_dhcp_when_it_starts() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let stage = Stage::set(&host)?;
     stage.virsh("managedsave", &[])?;
     stage.is_gone()?;
@@ -80,7 +83,7 @@ fn a_vm_that_is_saved_by_its_host_is_back_without_dhcp_when_it_starts() -> Resul
 
 #[test]
 fn a_vm_that_is_saved_to_a_file_is_back_without_dhcp_when_it_is_restored() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let stage = Stage::set(&host)?;
     stage.virsh("save", &["/run/web1.save"])?;
     stage.is_gone()?;
@@ -89,8 +92,31 @@ fn a_vm_that_is_saved_to_a_file_is_back_without_dhcp_when_it_is_restored() -> Re
 }
 
 #[test]
+fn a_vm_behind_a_bare_tap_that_is_saved_is_back_without_dhcp_when_it_starts() -> Result<()> {
+    let host = libvirt::host()?;
+    let stage = Stage::set_on(&host, "tap1", |_| Ok(Source::Ethernet("tap1".to_owned())))?;
+    stage.virsh("managedsave", &[])?;
+    stage.is_gone()?;
+    stage.virsh("start", &[])?;
+    stage.is_back_without_dhcp()
+}
+
+#[test]
+fn a_vm_in_a_bridge_of_the_host_that_is_saved_is_back_without_dhcp_when_it_starts() -> Result<()> {
+    let host = libvirt::host()?;
+    let stage = Stage::set_on(&host, "virbr1", |libvirtd| {
+        libvirtd.host().bridge("virbr1")?;
+        Ok(Source::Bridge("virbr1".to_owned()))
+    })?;
+    stage.virsh("managedsave", &[])?;
+    stage.is_gone()?;
+    stage.virsh("start", &[])?;
+    stage.is_back_without_dhcp()
+}
+
+#[test]
 fn a_dynamic_address_is_the_waiting_vms_as_soon_as_its_vm_is_destroyed() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let agent = Agent::start(&host, &dynamic("203.0.113.10-203.0.113.10"))?;
     let libvirtd = Libvirtd::start_with_hooks(&host, &agent)?;
     let routes = RouteMonitor::open(host.namespace())?;
@@ -129,7 +155,7 @@ fn a_dynamic_address_is_the_waiting_vms_as_soon_as_its_vm_is_destroyed() -> Resu
 /// Also says how long after the end of a VM's tap its host route is withdrawn.
 #[test]
 fn a_hundred_vms_that_are_defined_started_and_destroyed_leave_nothing_behind() -> Result<()> {
-    let host = Host::new()?;
+    let host = libvirt::host()?;
     let agent = Agent::start(&host, &dynamic("203.0.113.10-203.0.113.19"))?;
     let libvirtd = Libvirtd::start_with_hooks(&host, &agent)?;
     let routes = RouteMonitor::open(host.namespace())?;

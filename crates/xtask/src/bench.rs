@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: how long it takes from a link to an address, beside the time that a frame takes on the same link; and
-//! what a call of libvirt's hook costs.
+//! `cargo xtask bench`: how long it takes from a link to an address, beside the time that a frame takes on the same link; from the
+//! end of a VM to the next one with its address; and what a call of libvirt's hook costs.
 //!
 //! Release build, one agent, a fresh bridge for each run of the first two figures. The client is ours and hand-made, on a
 //! packet socket with the kernel's receive timestamps; its own time between an answer and its next message is not counted.
@@ -7,6 +7,7 @@
 
 mod flood;
 mod hook;
+mod leave;
 
 use crate::figures::{self, Figures};
 use crate::step::step;
@@ -74,7 +75,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     } else if arguments.hook {
         (hook::measure()?, Vec::new())
     } else {
-        let mut figures = measure(usize::from(arguments.runs))?;
+        let runs = usize::from(arguments.runs);
+        let mut figures = measure(runs)?;
+        figures.extend(leave::measure(runs)?);
         figures.extend(hook::measure()?);
         (figures, Vec::new())
     };

@@ -11,8 +11,10 @@ pub const BOUND: Duration = Duration::from_secs(90);
 /// For what takes milliseconds, well before the agent looks at everything again by itself, which it does once a minute.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// A hypervisor with one Linux guest that has its address: the VM `web1` in the network `vm1`, whose bridge is `virbr1`.
+/// A hypervisor with one Linux guest that has its address: the VM `web1`.
 pub struct Stage<'h> {
+    /// The VM link.
+    pub link: &'static str,
     /// The hypervisor.
     pub host: &'h Host,
     /// The router behind it.
@@ -32,25 +34,38 @@ pub struct Stage<'h> {
 impl<'h> Stage<'h> {
     /// The VM's name.
     pub const VM: &'static str = "web1";
-    /// The VM link.
+    /// The VM link of most cases.
     pub const LINK: &'static str = "virbr1";
 
-    /// Boots the guest on a host without links. Returns when it has its address and was pinged from the fabric.
+    /// Boots the guest, on a host without links, in the network `vm1`, whose bridge is `virbr1`. Returns when it has its
+    /// address and was pinged from the fabric.
     pub fn set(host: &'h Host) -> Result<Self> {
+        Self::set_on(host, Self::LINK, |libvirtd| {
+            libvirtd.start_network("vm1", &open_network("vm1", Self::LINK, ""))?;
+            Ok(Source::Network("vm1".to_owned()))
+        })
+    }
+
+    /// As [`set`](Self::set), with the guest behind the VM link `link`, tied to what `source` makes.
+    pub fn set_on(
+        host: &'h Host,
+        link: &'static str,
+        source: impl FnOnce(&Libvirtd<'_>) -> Result<Source>,
+    ) -> Result<Self> {
         let fabric = host.fabric()?;
-        let agent = Agent::start(host, &static_network(&[(Self::LINK, 1)], ""))?;
+        let agent = Agent::start(host, &static_network(&[(link, 1)], ""))?;
         let libvirtd = Libvirtd::start_with_hooks(host, &agent)?;
-        libvirtd.start_network("vm1", &open_network("vm1", Self::LINK, ""))?;
         let domain = Domain::new(Self::VM, 1)
             .boots_linux(&BootFiles::prepared()?)?
-            .nic(guest_mac(1), Source::Network("vm1".to_owned()));
+            .nic(guest_mac(1), source(&libvirtd)?);
         let mut guest = libvirtd.start_linux(&domain)?;
         guest.wait_ready(BOUND)?;
         guest.is_configured(vm_address(1), GATEWAY, BOUND)?;
-        agent.wait(Self::LINK, "bound", BOUND)?;
+        agent.wait(link, "bound", BOUND)?;
         fabric.ping(vm_address(1))?;
         Ok(Self {
             capture: Capture::open_all(host.namespace())?,
+            link,
             host,
             fabric,
             agent,
@@ -80,7 +95,7 @@ impl<'h> Stage<'h> {
         self.fabric.ping(self.address())?;
         self.guest
             .run(&format!("ping -c 1 -W 2 {}", Fabric::ADDRESS), BOUND)?;
-        let row = self.agent.row(Self::LINK)?.context("no row of the link")?;
+        let row = self.agent.row(self.link)?.context("no row of the link")?;
         ensure!(row["route"] == true, "{row}");
         ensure!(
             row["vm"] == Self::VM && row["uuid"] == self.domain.uuid(),
@@ -91,9 +106,12 @@ impl<'h> Stage<'h> {
         Ok(())
     }
 
-    /// Waits until the VM is gone: its link is idle, and its host route is not there.
+    /// Waits until the VM is gone: its link is idle, or gone with it, and its host route is not there.
     pub fn is_gone(&self) -> Result<()> {
-        self.agent.wait(Self::LINK, "idle", AT_ONCE)?;
+        until("the VM to be gone", AT_ONCE, || {
+            let row = self.agent.row(self.link)?;
+            Ok(row.is_none_or(|row| row["state"] == "idle").then_some(()))
+        })?;
         let route = self.host.route_to(self.address())?;
         ensure!(route.is_none(), "its route is still there: {route:?}");
         Ok(())
