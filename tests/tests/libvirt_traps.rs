@@ -38,7 +38,7 @@ fn an_open_network_without_an_address_cannot_be_defined() -> Result<()> {
     let libvirtd = Libvirtd::start(&host)?;
     let network =
         "<network><name>web1</name><forward mode='open'/><bridge name='virbr13'/></network>";
-    let refused = libvirtd.virsh_xml("net-define", network, &[]).unwrap_err();
+    let refused = libvirtd.virsh_xml(&["net-define"], network).unwrap_err();
     let refused = format!("{refused:#}");
     let said = "open forwarding requested, but no IP address provided";
     ensure!(refused.contains(said) && PAGE.contains(said), "{refused}");

@@ -169,11 +169,7 @@ Everything is in namespaces made for this run; the machine's own interfaces are 
 fn peer(host: &Host, fabric: &Fabric) -> Result<[Bird; 2]> {
     let birds = [
         Bird::start(fabric.namespace(), Role::Router, &[(FABRIC, HYPERVISOR)])?,
-        Bird::start(
-            host.namespace(),
-            Role::Hypervisor,
-            &[(HYPERVISOR, FABRIC)],
-        )?,
+        Bird::start(host.namespace(), Role::Hypervisor, &[(HYPERVISOR, FABRIC)])?,
     ];
     bird::established(fabric.namespace(), PATIENCE)?;
     Ok(birds)
