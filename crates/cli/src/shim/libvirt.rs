@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-/// The first version that calls what is in `HOOK.d`: https://libvirt.org/hooks.html.
+/// The first version that calls what is in `HOOK.d`: <https://libvirt.org/hooks.html>.
 const FOLDERS_SINCE: (u32, u32) = (6, 5);
 
 /// Unit of the times in /proc/PID/stat: `USER_HZ`, which is this on every architecture.
