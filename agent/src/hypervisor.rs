@@ -28,8 +28,11 @@ use watch::Watch;
 
 /// So many files are read while VMs wait; more are read elsewhere.
 const FEW: usize = 4;
-/// How long what need not be kept at once may wait for the file.
-const DELAY: Duration = Duration::from_secs(1);
+/// The file is written at most so often: for a thousand VMs that takes some milliseconds. What it lacks at the agent's end is in
+/// the calls, which are there until then.
+const PAUSE: Duration = Duration::from_millis(100);
+/// When it could not be written it is tried again after this.
+const RETRY: Duration = Duration::from_secs(2);
 
 /// All that libvirt has told.
 pub(crate) struct Hypervisor {
@@ -42,7 +45,8 @@ pub(crate) struct Hypervisor {
     /// `RUNTIME/libvirt.json`, and the boot that it is of.
     path: PathBuf,
     boot: String,
-    unsaved: bool,
+    /// When it was written last, and when it is to be written next.
+    saved_at: Option<Instant>,
     save_at: Option<Instant>,
     /// That it cannot be written was told.
     complained: bool,
@@ -66,7 +70,7 @@ impl Hypervisor {
             kept: memory.kept,
             path,
             boot: boot.to_owned(),
-            unsaved: false,
+            saved_at: None,
             save_at: None,
             complained: false,
         }
@@ -79,20 +83,13 @@ impl Hypervisor {
 
     /// Takes in the hook calls that wait, or the first of very many: then `more` is true.
     pub(crate) fn drain(&mut self) -> Learnt {
-        let mut taken = self.calls.take();
-        if taken.is_empty() {
-            return Learnt::default();
+        let taken = self.calls.take();
+        let news = self.learn(taken.facts);
+        self.save();
+        Learnt {
+            news,
+            more: taken.more,
         }
-        let facts = std::mem::take(&mut taken.facts);
-        let news = self.learn(facts);
-        let saved = self.write();
-        let more = taken.more;
-        self.calls.remove(taken);
-        if saved.is_err() {
-            // The calls may have taken the room that it needs.
-            self.save();
-        }
-        Learnt { news, more }
     }
 
     /// Takes in what libvirt's own files say.
@@ -151,10 +148,9 @@ impl Hypervisor {
 
     /// The guest has sent its first frame here: its NIC is incoming no more.
     pub(crate) fn arrived(&mut self, uuid: &str, mac: MacAddr) {
-        if self.knowledge.arrived(uuid, mac) {
-            // Its route need not wait for this: whoever does not know looks whether it has sent a frame.
-            self.save_at.get_or_insert(Instant::now() + DELAY);
-        }
+        // Its route need not wait for this: whoever does not know looks whether it has sent a frame.
+        let news = self.knowledge.arrived(uuid, mac);
+        self.note(news);
     }
 
     /// What counts for the VM that is on this link for this stay, if that is kept; `told` is what libvirt says now. It holds also
@@ -172,8 +168,7 @@ impl Hypervisor {
     /// From now on this counts for the VM on a link.
     pub(crate) fn keep(&mut self, ifindex: u32, stay: Stay, nic: &Nic, settled: bool) {
         let before = self.kept.get(&ifindex).filter(|kept| kept.stay == stay);
-        let is_kept = before.is_some_and(|kept| kept.nic == *nic);
-        if is_kept && before.is_some_and(|kept| kept.settled == settled) {
+        if before.is_some_and(|kept| kept.nic == *nic && kept.settled == settled) {
             return;
         }
         let kept = Kept {
@@ -182,12 +177,12 @@ impl Hypervisor {
             settled,
             over: before.is_some_and(|kept| kept.over),
         };
+        let is_kept = before.is_some_and(|kept| kept.nic == *nic);
         self.kept.insert(ifindex, kept);
-        if is_kept {
-            // The address was told already, so the answer to a claim need not wait for this.
-            self.save_at.get_or_insert(Instant::now() + DELAY);
-        } else {
-            self.unsaved = true;
+        self.note(true);
+        if !is_kept {
+            // Before the VM is told what follows from it.
+            self.save_at = Some(Instant::now());
         }
     }
 
@@ -198,14 +193,15 @@ impl Hypervisor {
 
     /// Nothing counts for a VM on this link any more.
     pub(crate) fn forget(&mut self, ifindex: u32) {
-        self.unsaved |= self.kept.remove(&ifindex).is_some();
+        let news = self.kept.remove(&ifindex).is_some();
+        self.note(news);
     }
 
     /// Only these links are there.
     pub(crate) fn retain_links(&mut self, is_there: impl Fn(u32) -> bool) {
         let before = self.kept.len();
         self.kept.retain(|ifindex, _| is_there(*ifindex));
-        self.unsaved |= self.kept.len() != before;
+        self.note(self.kept.len() != before);
     }
 
     fn learn(&mut self, facts: impl IntoIterator<Item = Fact>) -> bool {
@@ -214,7 +210,7 @@ impl Hypervisor {
             self.see_ends(&fact);
             news |= self.knowledge.learn(fact);
         }
-        self.unsaved |= news;
+        self.note(news);
         news
     }
 
@@ -226,46 +222,69 @@ impl Hypervisor {
             Fact::Domain(Stage::Migrate | Stage::Prepare, domain) => nic.uuid == domain.uuid,
             _ => false,
         };
+        let mut news = false;
         for kept in self.kept.values_mut().filter(|kept| ends(&kept.nic)) {
-            self.unsaved |= !std::mem::replace(&mut kept.over, true);
+            news |= !std::mem::replace(&mut kept.over, true);
+        }
+        self.note(news);
+    }
+
+    /// What is to be kept has changed, if that is `news`.
+    fn note(&mut self, news: bool) {
+        if news {
+            let now = Instant::now();
+            let next = self.saved_at.map_or(now, |saved| now.max(saved + PAUSE));
+            self.save_at.get_or_insert(next);
         }
     }
 
-    /// When what is kept is to be saved at the latest.
+    /// When what is kept is to be saved.
     pub(crate) fn save_at(&self) -> Option<Instant> {
         self.save_at
     }
 
-    /// Writes what has changed to the file; that it cannot be written is told once.
+    /// Writes the file when that is due, and removes the calls whose facts are in it. That it cannot be written is told once: then the
+    /// calls go all the same, as they may have the room that it needs.
     pub(crate) fn save(&mut self) {
-        match self.write() {
-            Ok(()) => self.complained = false,
-            Err(error) => {
-                if !std::mem::replace(&mut self.complained, true) {
-                    tracing::error!(
-                        "{}: cannot be written, so the next agent will not know what libvirt told: {error}",
-                        self.path.display()
-                    );
+        let now = Instant::now();
+        match self.save_at {
+            Some(at) if at > now => return,
+            Some(_) => {
+                (self.save_at, self.saved_at) = (None, Some(now));
+                let mut saved = self.write();
+                self.calls.remove_taken();
+                if saved.is_err() {
+                    saved = self.write();
                 }
+                self.complain(saved);
             }
+            None if self.calls.has_taken() => self.calls.remove_taken(),
+            None => {}
         }
     }
 
-    fn write(&mut self) -> std::io::Result<()> {
-        let now = Instant::now();
-        if !self.unsaved && self.save_at.is_none_or(|at| at > now) {
-            return Ok(());
-        }
-        self.save_at = None;
+    fn write(&self) -> std::io::Result<()> {
         let memory = Memory::new(
             &self.boot,
             self.knowledge.clone(),
             self.files.seen(),
             self.kept.clone(),
         );
-        memory.save(&self.path)?;
-        self.unsaved = false;
-        Ok(())
+        memory.save(&self.path)
+    }
+
+    fn complain(&mut self, saved: std::io::Result<()>) {
+        let Err(error) = saved else {
+            self.complained = false;
+            return;
+        };
+        self.save_at.get_or_insert(Instant::now() + RETRY);
+        if !std::mem::replace(&mut self.complained, true) {
+            tracing::error!(
+                "{}: cannot be written, so the next agent will not know what libvirt told: {error}",
+                self.path.display()
+            );
+        }
     }
 }
 

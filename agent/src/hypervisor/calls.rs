@@ -14,6 +14,8 @@ const ABANDONED: Duration = Duration::from_secs(60);
 
 pub(super) struct Calls {
     folder: PathBuf,
+    /// Files that were taken in and may go when their facts are kept.
+    taken: BTreeSet<String>,
     /// Files that were taken in and cannot be removed.
     stuck: BTreeSet<String>,
 }
@@ -22,22 +24,15 @@ pub(super) struct Calls {
 #[derive(Default)]
 pub(super) struct Taken {
     pub(super) facts: Vec<Fact>,
-    /// Their files, which may go when the facts are kept.
-    names: Vec<String>,
     /// There are more calls.
     pub(super) more: bool,
-}
-
-impl Taken {
-    pub(super) fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
 }
 
 impl Calls {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self {
             folder,
+            taken: BTreeSet::new(),
             stuck: BTreeSet::new(),
         }
     }
@@ -54,7 +49,7 @@ impl Calls {
         };
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| spool::is_call(name) && !self.stuck.contains(name))
+            .filter(|name| spool::is_call(name) && !self.is_known(name))
             .collect();
         if names.is_empty() {
             return Taken::default();
@@ -72,7 +67,17 @@ impl Calls {
                 }
             }
         }
-        Taken { facts, names, more }
+        self.taken.extend(names);
+        Taken { facts, more }
+    }
+
+    fn is_known(&self, name: &str) -> bool {
+        self.taken.contains(name) || self.stuck.contains(name)
+    }
+
+    /// Some files that were taken in are still there.
+    pub(super) fn has_taken(&self) -> bool {
+        !self.taken.is_empty()
     }
 
     fn read(&self, name: &str) -> Result<Vec<Fact>, Fault> {
@@ -83,9 +88,9 @@ impl Calls {
         read(&spool::decode(&bytes)?)
     }
 
-    /// Removes the files of calls whose facts are kept.
-    pub(super) fn remove(&mut self, taken: Taken) {
-        for name in taken.names {
+    /// Removes the files of all calls that were taken in: their facts are kept.
+    pub(super) fn remove_taken(&mut self) {
+        for name in std::mem::take(&mut self.taken) {
             let path = self.folder.join(&name);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

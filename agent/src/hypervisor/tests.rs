@@ -66,6 +66,12 @@ fn vm_at(hypervisor: &Hypervisor, tail: u8) -> Option<&str> {
     hypervisor.knowledge.nic(place).map(|nic| nic.vm.as_str())
 }
 
+/// As when its time has come.
+fn save_now(hypervisor: &mut Hypervisor) {
+    hypervisor.save_at = hypervisor.save_at.and(Some(Instant::now()));
+    hypervisor.save();
+}
+
 fn nic(uuid: &str) -> Nic {
     Nic {
         vm: "web".into(),
@@ -107,6 +113,15 @@ async fn very_many_calls_are_taken_in_by_parts() {
     let more: Vec<_> = (0..3).map(|_| hypervisor.drain().more).collect();
     assert_eq!(more, [true, true, false]);
     assert_eq!(folders.waiting(), 0);
+    // Words that come thick and fast are written once in a while, and their files stay until then.
+    hypervisor.saved_at = Some(Instant::now() + Duration::from_secs(3600));
+    for number in 2..6 {
+        folders.call(number, "started", &domain("web", number as u8));
+        assert!(hypervisor.drain().news);
+    }
+    assert!(folders.waiting() == 4 && !hypervisor.drain().news);
+    save_now(&mut hypervisor);
+    assert_eq!((folders.waiting(), hypervisor.save_at()), (0, None));
 }
 
 #[tokio::test]
@@ -130,7 +145,9 @@ async fn what_cannot_be_removed_is_taken_in_once() {
     fs::create_dir(&stuck).unwrap();
     let mut hypervisor = folders.hypervisor(BOOT);
     hypervisor.drain();
-    assert!(hypervisor.calls.take().is_empty());
+    folders.call(2, "started", &domain("web", 1));
+    let facts = hypervisor.calls.take().facts;
+    assert_eq!(facts.len(), 1, "that of the other one");
     assert!(stuck.exists());
 }
 
@@ -155,6 +172,7 @@ async fn libvirts_files_are_read_when_they_come_change_and_go() {
     assert_eq!(vm_at(&hypervisor, 2), Some("web"));
     // An agent that was away sees that one has gone.
     fs::remove_file(&file).unwrap();
+    save_now(&mut hypervisor);
     let mut next = folders.hypervisor(BOOT);
     assert_eq!(vm_at(&next, 2), Some("web"));
     assert!(next.look_at_all().await.news);
@@ -219,14 +237,12 @@ async fn what_counts_holds_for_its_stay_and_for_others_of_the_same_start() {
     let elsewhere = Stay { port: 3, ..STAY };
     let mut hypervisor = folders.hypervisor(BOOT);
     hypervisor.keep(1, STAY, &vm, false);
-    hypervisor.save();
+    save_now(&mut hypervisor);
     // Nobody was told anything yet.
     assert!(next_knows(&folders, STAY, None));
     assert!(!next_knows(&folders, later, Some(&vm)));
     hypervisor.keep(1, STAY, &vm, true);
-    assert!(hypervisor.save_at().is_some(), "that may wait a little");
-    hypervisor.unsaved = true;
-    hypervisor.save();
+    save_now(&mut hypervisor);
     let table = [
         (STAY, None, true),
         (STAY, Some(&other), true),
@@ -241,10 +257,11 @@ async fn what_counts_holds_for_its_stay_and_for_others_of_the_same_start() {
     // It was started again since.
     folders.call(1, "prepare", &domain("web", 1));
     hypervisor.drain();
+    save_now(&mut hypervisor);
     assert!(next_knows(&folders, STAY, None));
     assert!(!next_knows(&folders, later, Some(&vm)));
     hypervisor.forget(1);
-    hypervisor.save();
+    save_now(&mut hypervisor);
     assert!(!next_knows(&folders, STAY, None));
 }
 
@@ -259,7 +276,8 @@ async fn a_folder_without_room_is_told_once_and_stops_nobody() {
     assert_eq!(folders.waiting(), 0);
     assert!(hypervisor.complained);
     fs::remove_dir(folders.path("run/libvirt.json.new")).unwrap();
-    hypervisor.save();
+    assert!(hypervisor.save_at().is_some(), "it is tried again");
+    save_now(&mut hypervisor);
     assert!(!hypervisor.complained);
     assert_eq!(vm_at(&folders.hypervisor(BOOT), 1), Some("web"));
 }
