@@ -24,6 +24,9 @@ fn a_vm_that_is_destroyed_takes_its_route_along_and_is_served_when_it_starts_aga
     stage.virsh("start", &[])?;
     stage.guest.wait_ready(BOUND)?;
     stage.agent.wait(Stage::LINK, "bound", AT_ONCE)?;
+    // The capture that finds no DHCP elsewhere does hear it.
+    let messages = stage.capture.messages()?;
+    ensure!(!messages.is_empty(), "nobody has heard the guest boot");
     stage.fabric.ping(stage.address())
 }
 
