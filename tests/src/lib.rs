@@ -32,6 +32,7 @@ pub mod dhcp;
 mod file_server;
 mod fleet;
 mod flood;
+pub mod guide;
 mod held;
 mod host;
 mod http;

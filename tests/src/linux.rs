@@ -11,7 +11,7 @@ pub const INIT: &str = include_str!("linux/init");
 pub const UDHCPC_SCRIPT: &str = include_str!("linux/udhcpc.script");
 
 /// What it prints when its lease is applied and its gateway was pinged.
-const READY: &str = "guest: ready";
+pub const READY: &str = "guest: ready";
 
 /// What it prints after each command, before the exit code.
 const ENDED: &str = "guest: ended with ";

@@ -122,7 +122,7 @@ impl Qemu {
                     ));
             }
             Boot::Bios => {
-                qemu.args(["-m", "128", "-machine", "graphics=off", "-boot", "n"]);
+                qemu.args(["-m", "192", "-machine", "graphics=off", "-boot", "n"]);
             }
             Boot::UefiPxe | Boot::UefiHttp => {
                 // Without iPXE's own UEFI driver in the card's ROM, so that the firmware's is used.

@@ -3,7 +3,7 @@
 //!
 //! Both are Debian packages that are fetched and unpacked, not installed: a kernel would become the machine's next one, and
 //! busybox-static conflicts with busybox. The kernel is unpacked to its `vmlinux`, which QEMU boots by the PVH entry: under
-//! TCG the guest's own decompression costs more than everything else in the boot.
+//! TCG the guest's own decompression costs more than everything else in the boot. A boot loader takes it as it comes.
 
 use crate::initramfs::Initramfs;
 use crate::{packages, step};
@@ -62,15 +62,16 @@ const APPLETS: &[&str] = &[
 ];
 
 /// Fetches and unpacks what is not in `cache` yet, writes the initial RAM file system where it is not up to date, and tells
-/// the folder of both: `vmlinux` and `initramfs`, as [`BootFiles`](slash32_tests::BootFiles) wants them.
+/// the folder of both: `vmlinux`, `vmlinuz` and `initramfs`, as [`BootFiles`](slash32_tests::BootFiles) wants them.
 ///
 /// # Errors
 /// When a package cannot be fetched, or is not as expected.
 pub(crate) fn prepare(cache: &Path) -> anyhow::Result<PathBuf> {
     let folder = cache.join("guest");
-    // What an earlier version has fetched may lack a module; boot loaders that are in the folder are fetched again, too.
+    // What an earlier version has fetched may lack a file; boot loaders that are in the folder are fetched again, too.
     let fetched = fs::read_to_string(folder.join("modules")).unwrap_or_default();
-    if fetched != modules().collect::<Vec<_>>().join("\n") {
+    let whole = fetched == modules().collect::<Vec<_>>().join("\n");
+    if !whole || !folder.join("vmlinuz").exists() {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -95,7 +96,7 @@ fn modules() -> impl Iterator<Item = &'static str> {
     MODULES.into_iter().chain(DISK_MODULES)
 }
 
-/// Fills `folder` with `vmlinux`, `busybox`, the modules and their order: all of it or nothing.
+/// Fills `folder` with `vmlinux`, `vmlinuz`, `busybox`, the modules and their order: all of it or nothing.
 fn fetch(cache: &Path, folder: &Path) -> anyhow::Result<()> {
     let work = tempfile::tempdir_in(cache).context("cannot make a folder to unpack in")?;
     let (kernel, busybox) = (work.path().join("kernel"), work.path().join("busybox"));
@@ -107,6 +108,7 @@ fn fetch(cache: &Path, folder: &Path) -> anyhow::Result<()> {
     let image = find(&kernel, |name| name.starts_with("vmlinuz-"));
     let image = fs::read(image.context("the kernel package has no vmlinuz")?)?;
     unpack_kernel(&image, &work.path().join("payload"), &done.join("vmlinux"))?;
+    fs::write(done.join("vmlinuz"), &image)?;
     let program = find(&busybox, |name| name == "busybox");
     let program = program.context("busybox-static has no busybox")?;
     fs::copy(program, done.join("busybox"))?;
