@@ -86,6 +86,13 @@ pub(crate) const LIBVIRT: &[Package] = &[
     package("dnsmasq-base", "the DHCP server of a libvirt network"),
 ];
 
+/// The DHCP server that a VM is moved from.
+pub(crate) const FORMER_SERVER: &[Package] = &[Package {
+    name: "isc-dhcp-server",
+    purpose: "a server that slash32 takes the place of: dhcpd",
+    service: Some("isc-dhcp-server.service"),
+}];
+
 /// Who reads the agent's metrics.
 pub(crate) const METRICS: &[Package] = &[Package {
     name: "prometheus",

@@ -44,6 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             packages::QEMU,
             packages::FIRMWARE,
             packages::LIBVIRT,
+            packages::FORMER_SERVER,
             packages::METRICS,
             packages::PACKAGING,
             packages::CONTAINER,
