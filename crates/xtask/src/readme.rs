@@ -6,7 +6,15 @@ use slash32_policy::{Config, Source};
 
 const README: &str = include_str!("../../../README.md");
 /// The pages of the guide, by name, that hold configs.
-const PAGES: [(&str, &str); 1] = [("clients.md", include_str!("../../../docs/clients.md"))];
+const PAGES: [(&str, &str); 4] = [
+    ("clients.md", include_str!("../../../docs/clients.md")),
+    ("libvirt.md", include_str!("../../../docs/libvirt.md")),
+    ("migrating.md", include_str!("../../../docs/migrating.md")),
+    (
+        "network-boot.md",
+        include_str!("../../../docs/network-boot.md"),
+    ),
+];
 
 /// The code blocks of README.md in `language`.
 fn blocks(language: &str) -> Vec<&'static str> {
