@@ -271,8 +271,8 @@ impl Reconciler {
         let addresses = self.kernel.addresses(protocol).await?;
         let routes = self.kernel.routes(protocol, table).await?;
         let foreign = self.kernel.foreign_routes(protocol).await?;
-        self.replace_foreign(foreign);
         self.dirty.extend(self.table.replace(links, &addresses));
+        self.replace_foreign(foreign);
         self.dirty
             .extend(self.table.iter().map(|link| link.ifindex));
         self.dirty.extend(self.vms.keys());

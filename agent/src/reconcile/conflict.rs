@@ -1,6 +1,7 @@
 //! One address is never in two places: what other hosts announce, and what answers a probe, is not given out here.
 
 use super::Reconciler;
+use crate::link::Link;
 use crate::probe::{Probed, STOCK};
 use crate::route::ForeignRoute;
 use jiff::Timestamp;
@@ -49,12 +50,22 @@ impl Reconciler {
     }
 
     /// The route says that another machine has the address: it lies in one of our subnets, and the way to it is not one of
-    /// our own links, as that of a routing daemon's copy of our route is.
+    /// our own links, as that of a routing daemon's copy of our route is, or that of a script which did our work before us.
     fn is_elsewhere(&self, route: &ForeignRoute) -> bool {
-        let is_vm_link = route
-            .ifindex
-            .is_some_and(|ifindex| self.vms.contains_key(&ifindex));
-        self.is_ours(route.address) && !is_vm_link
+        self.is_ours(route.address)
+            && !route
+                .ifindex
+                .is_some_and(|ifindex| self.is_claimed(ifindex))
+    }
+
+    /// A network of the config serves the link, or is about to.
+    fn is_claimed(&self, ifindex: u32) -> bool {
+        let network = |link: &Link| self.config.network_of(&link.name, &link.altnames);
+        self.vms.contains_key(&ifindex)
+            || self
+                .table
+                .get(ifindex)
+                .is_some_and(|link| !matches!(network(link), Ok(None)))
     }
 
     /// Somebody else's route to a single address came or went.
