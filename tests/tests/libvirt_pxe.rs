@@ -34,7 +34,7 @@ fn a_domain_that_boots_from_the_network_is_installed_from_beyond_and_is_reached(
     let capture = Capture::open(host.namespace(), "virbr13")?;
     let [domain] = guide::in_language(PAGE, "xml")?;
     // As on a machine without KVM.
-    libvirtd.virsh_xml("define", &domain.replace("'kvm'", "'qemu'"), &[])?;
+    libvirtd.virsh_xml(&["define"], &domain.replace("'kvm'", "'qemu'"))?;
     libvirtd.virsh(&["start", "web1"])?;
     fetches_all(&server)?;
     // Both iPXE and the installer ask for an address.
