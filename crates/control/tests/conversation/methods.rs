@@ -108,7 +108,7 @@ async fn wait_for_a_vm_with_several_nics_returns_when_all_are_there_the_last_to_
     let error = client.wait("web1", State::Bound, Duration::ZERO).await;
     assert_eq!(
         error.unwrap_err().to_string(),
-        "web1 is not bound after 0s: it is ready"
+        "web1 is not bound: it is ready"
     );
     agent.publish(rows(State::Bound, State::Bound));
     let links = waiting.await.unwrap().unwrap();
