@@ -219,7 +219,9 @@ impl Hypervisor {
         let ends = |nic: &Nic| match fact {
             Fact::DomainGone(uuid) => nic.uuid == *uuid,
             Fact::StatusGone(name) => nic.vm == *name,
-            Fact::Domain(Stage::Migrate | Stage::Prepare, domain) => nic.uuid == domain.uuid,
+            Fact::Domain(Stage::Migrate | Stage::Restore | Stage::Prepare, domain) => {
+                nic.uuid == domain.uuid
+            }
             _ => false,
         };
         let mut news = false;
@@ -248,7 +250,7 @@ impl Hypervisor {
     pub(crate) fn save(&mut self) {
         let now = Instant::now();
         match self.save_at {
-            Some(at) if at > now => return,
+            Some(at) if at > now => (),
             Some(_) => {
                 (self.save_at, self.saved_at) = (None, Some(now));
                 let mut saved = self.write();

@@ -230,7 +230,15 @@ impl VmLink {
     /// The VM has acknowledged its address, has not given it back, and its lease runs.
     pub(crate) fn is_bound(&self, now: Moment) -> bool {
         let runs = self.expires_at().is_none_or(|end| end > now.boot);
-        self.acked_at.is_some() && !self.released && runs
+        let has_asked = self.acked_at.is_some();
+        (has_asked && !self.released && runs) || (!has_asked && self.goes_on(now))
+    }
+
+    /// The guest was restored here, or has come by migration, and goes on with the lease that it had before.
+    fn goes_on(&self, now: Moment) -> bool {
+        let resumed = self.nic().is_some_and(|nic| nic.resumed && !nic.incoming);
+        let runs = |kept: &KeptLease| kept.until.is_none_or(|end| end > now.wall);
+        resumed && (self.claimed || self.kept.as_ref().is_some_and(runs))
     }
 
     /// How far the link is, and why.
@@ -295,13 +303,16 @@ impl VmLink {
 
     /// What is to be said of the VM's own lease.
     fn own_remark(&self, bound: bool) -> Option<String> {
-        if bound {
-            self.runs_on_older()
-                .then(|| "runs on older options until it renews".into())
-        } else if self.released {
-            Some("released by the VM".into())
+        if self.runs_on_older() && bound {
+            Some("runs on older options until it renews".into())
         } else if self.acked_at.is_some() {
-            Some("the lease has expired".into())
+            if bound {
+                None
+            } else if self.released {
+                Some("released by the VM".into())
+            } else {
+                Some("the lease has expired".into())
+            }
         } else {
             let kept = self.kept?;
             let text = if kept.elsewhere {

@@ -79,6 +79,7 @@ fn nic(uuid: &str) -> Nic {
         mac: MacAddr([0x52, 0x54, 0, 0, 0, 1]),
         network: None,
         incoming: false,
+        resumed: false,
         metadata: Metadata::default(),
     }
 }

@@ -13,6 +13,7 @@ fn nic(vm: &str, uuid: &str, address: Option<&str>) -> Nic {
         mac: MacAddr([0x52, 0x54, 0, 0, 0, 1]),
         network: None,
         incoming: false,
+        resumed: false,
         metadata: Metadata {
             address: address.map(Into::into),
             ..Metadata::default()
@@ -38,6 +39,7 @@ fn what_libvirt_says_counts_until_the_vm_was_told_its_address_and_is_shown_ever_
     let renamed = nic("web2", "1", Some("203.0.113.1"));
     let arriving = Nic {
         incoming: true,
+        resumed: false,
         ..one.clone()
     };
     let stranger = nic("db", "2", None);
@@ -108,6 +110,7 @@ fn what_will_count_from_the_next_start_is_told_with_what_differs() {
     tagged.metadata.options.insert("mtu".into(), "9000".into());
     let arriving = Nic {
         incoming: true,
+        resumed: false,
         ..one.clone()
     };
     let table: &[(Words<'_>, Option<&str>)] = &[

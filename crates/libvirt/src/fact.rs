@@ -27,6 +27,8 @@ pub enum Fact {
 pub enum Stage {
     /// It is about to migrate to this host.
     Migrate,
+    /// It is about to be restored from what was saved of it; [`Stage::Prepare`] follows.
+    Restore,
     /// It is about to start here: no taps yet.
     Prepare,
     /// It runs, or is about to, with these interfaces and no others.
@@ -96,10 +98,10 @@ fn network_hook(operation: &str, xml: &str) -> Result<Vec<Fact>, Fault> {
 fn qemu_hook(operation: &str, xml: &str) -> Result<Vec<Fact>, Fault> {
     let stage = match operation {
         "migrate" => Some(Stage::Migrate),
+        "restore" => Some(Stage::Restore),
         "prepare" => Some(Stage::Prepare),
         "start" | "started" | "reconnect" | "attach" => Some(Stage::Running),
         "stopped" | "release" => None,
-        // `restore` says nothing that `prepare`, which follows, does not.
         _ => return Ok(Vec::new()),
     };
     let document = xml::parse(xml)?;

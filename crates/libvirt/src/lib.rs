@@ -14,14 +14,14 @@
 //! |---|---|---|
 //! | `network port-created` | network, bridge, owner, MAC address, the UUID of the port | the NIC is there, or soon; no tap yet |
 //! | `network port-deleted` | the same | the NIC has gone, if it was the port's: an interface that is only changed gets a second port for a moment |
-//! | `qemu migrate`, `prepare` | the domain's XML, no bridges, no taps | what was known of an earlier start is over |
+//! | `qemu migrate`, `restore`, `prepare` | the domain's XML, no bridges, no taps | what was known of an earlier start is over |
 //! | `qemu start`, `started`, `reconnect`, `attach` | the domain's XML with bridges and taps | these NICs are there, and no others |
 //! | `qemu stopped`, `release` | the domain's XML, no bridges, no taps | the VM has gone, by its UUID |
 //! | `network start`, `started`, `updated`, `stopped` | the network's XML | of a network only: its VMs run on when it stops, and `updated` comes for one that does not run |
 //! | a domain's state file | as `started` | as it was when the file was written, so a port that came since stays |
 //!
-//! Nothing is told by `qemu restore`, which `prepare` follows; nor when an `<interface type='bridge'>` is put into a VM that runs, until
-//! libvirtd is restarted or the state file is read.
+//! Nothing is told when an `<interface type='bridge'>` is put into a VM that runs, until libvirtd is restarted or the state file
+//! is read.
 //!
 //! # Bounds
 //!

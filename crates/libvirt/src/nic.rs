@@ -24,6 +24,9 @@ pub struct Nic {
     pub network: Option<String>,
     /// The VM migrates to this host and has not run here yet, as far as libvirt's hooks tell.
     pub incoming: bool,
+    /// The guest did not boot for this start of the VM: it was restored, or migrates here, and goes on with what it had.
+    #[serde(default)]
+    pub resumed: bool,
     /// What metadata asks for this NIC: its own `<slash32:interface>` before `<slash32:vm>` of the domain before that of the
     /// network.
     pub metadata: Metadata,
@@ -57,6 +60,7 @@ impl Attached {
             mac,
             network: None,
             incoming: false,
+            resumed: false,
             metadata: Metadata::default(),
         };
         Self {

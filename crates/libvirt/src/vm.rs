@@ -17,6 +17,9 @@ pub(crate) struct Vm {
     pub(crate) running: bool,
     /// Its migration to this host was announced, and its start has not begun.
     announced: bool,
+    /// So was its restoring.
+    #[serde(default)]
+    restored: bool,
     /// Its domain's XML was seen; else only ports of it.
     defined: bool,
     /// Its state file was seen since its start.
@@ -33,6 +36,7 @@ impl Vm {
             start: 0,
             running: false,
             announced: false,
+            restored: false,
             defined: false,
             status: false,
             metadata: VmElement::default(),
@@ -43,7 +47,7 @@ impl Vm {
     /// Takes in the domain's XML. `start` is the place of a start that begins with it.
     pub(crate) fn domain(&mut self, stage: Stage, domain: Domain, start: u64) {
         let is_new = !self.defined && self.nics.is_empty();
-        if self.start == 0 || matches!(stage, Stage::Migrate | Stage::Prepare) {
+        if self.start == 0 || matches!(stage, Stage::Migrate | Stage::Restore | Stage::Prepare) {
             self.start = start;
         }
         self.name = domain.name;
@@ -51,8 +55,9 @@ impl Vm {
         self.defined = true;
         let uuid = domain.uuid;
         match stage {
-            Stage::Migrate | Stage::Prepare => {
+            Stage::Migrate | Stage::Restore | Stage::Prepare => {
                 self.announced |= stage == Stage::Migrate;
+                self.restored |= stage == Stage::Restore;
                 self.running = false;
                 self.status = false;
                 self.list(&uuid, domain.interfaces);
@@ -60,12 +65,14 @@ impl Vm {
                     attached.forget_ports();
                     // Not undone by a start: its end undoes it, or the guest's first frame.
                     attached.nic.incoming |= self.announced;
+                    attached.nic.resumed = self.announced || self.restored;
                 }
                 self.nics.retain(|attached| attached.interface.is_some());
             }
             Stage::Running => {
                 self.running = true;
                 self.announced = false;
+                self.restored = false;
                 self.list(&uuid, domain.interfaces);
                 self.nics.retain(|attached| attached.interface.is_some());
                 self.nics.iter_mut().for_each(Attached::keep_listed_port);

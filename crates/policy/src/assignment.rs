@@ -22,7 +22,7 @@ pub struct Assignment {
 pub enum AddressSource {
     /// A `[[network.reservation]]` fits the VM.
     Reservation,
-    /// libvirt's metadata fixes it: [`crate::Metadata::address`].
+    /// libvirt's metadata fixes it: `address` of [`crate::Metadata`].
     Metadata,
     /// An operator bound it to the link: [`crate::Allocations::bind`].
     Bind,

@@ -9,7 +9,7 @@ fn an_operation_of_which_nothing_is_known_says_nothing_whatever_its_xml() {
         (Hook::Network, "any"),
         (Hook::Network, "prepare"),
         (Hook::Qemu, "port-created"),
-        (Hook::Qemu, "restore"),
+        (Hook::Qemu, "suspend"),
         (Hook::Qemu, ""),
     ] {
         let said = read(&call(hook, operation, "<broken"));

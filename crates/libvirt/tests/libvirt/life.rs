@@ -254,17 +254,13 @@ fn a_vm_that_is_restored_is_found_at_its_new_tap() {
     assert_eq!(host.vm("virbr1", "vnet3", mac(1)), Some("web"));
     host.qemu("start", &running("vnet3").replace("p1", "p2"));
     assert_eq!(host.vm("virbr1", "vnet3", mac(1)), Some("web"));
-    assert!(
-        !host
-            .0
-            .nic(Place {
-                link: "virbr1",
-                port: "vnet3",
-                port_mac: tap_mac(mac(1))
-            })
-            .unwrap()
-            .incoming
-    );
+    let nic = host.0.nic(Place {
+        link: "virbr1",
+        port: "vnet3",
+        port_mac: tap_mac(mac(1)),
+    });
+    let nic = nic.unwrap();
+    assert!(nic.resumed && !nic.incoming);
 }
 
 #[test]

@@ -66,6 +66,7 @@ struct Card {
     /// Its bridge went: the tap is in none.
     alone: bool,
     incoming: bool,
+    resumed: bool,
 }
 
 /// The host as it is, and what its agent knows.
@@ -180,6 +181,7 @@ impl Model {
                 tap: format!("vnet{}", self.taps),
                 alone: false,
                 incoming: kind == Kind::Migrate,
+                resumed: kind != Kind::Boot,
             });
         }
         self.vms[vm] = Some(cards);
@@ -236,6 +238,7 @@ impl Model {
             tap: format!("vnet{}", self.taps),
             alone: false,
             incoming: false,
+            resumed: false,
         };
         self.vms[vm].as_mut().unwrap().push(card);
     }
@@ -339,6 +342,7 @@ impl Model {
                 assert_eq!(nic.uuid, uuid(vm));
                 assert_eq!(nic.network, Some(net_name(card.network)));
                 assert_eq!(nic.incoming, card.incoming);
+                assert_eq!(nic.resumed, card.resumed);
             }
         }
         for (vm, number, link, tap) in &self.gone {

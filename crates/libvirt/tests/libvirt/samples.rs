@@ -74,7 +74,10 @@ fn rows() -> Vec<(&'static str, Vec<Fact>)> {
             "qemu-vm13-reconnect.xml",
             vm13(RUNNING, Some(again13), Some("virbr13"), Some("vnet0")),
         ),
-        ("qemu-vm13-restore.xml", vec![]),
+        (
+            "qemu-vm13-restore.xml",
+            vm13(Some(Stage::Restore), None, None, None),
+        ),
         ("qemu-vm13-stopped.xml", vm13(None, None, None, None)),
         ("qemu-vm13-release.xml", vm13(None, None, None, None)),
         ("qemu-vm31-prepare.xml", vm31(PREPARE, None, None, None)),
@@ -83,7 +86,7 @@ fn rows() -> Vec<(&'static str, Vec<Fact>)> {
         ("qemu-vm31-stopped.xml", vm31(None, None, None, None)),
         ("qemu-vm31-release.xml", vm31(None, None, None, None)),
         ("qemu-web-prepare.xml", vec![web(Stage::Prepare, false)]),
-        ("qemu-web-restore.xml", vec![]),
+        ("qemu-web-restore.xml", vec![web(Stage::Restore, false)]),
         ("qemu-web-started.xml", vec![web(Stage::Running, true)]),
         (
             "qemu-web-stopped.xml",
