@@ -91,6 +91,8 @@ fn a_vm_that_is_saved_to_a_file_is_back_without_dhcp_when_it_is_restored() -> Re
     stage.virsh("save", &["/run/web1.save"])?;
     stage.is_gone()?;
     stage.libvirtd.virsh(&["restore", "/run/web1.save"])?;
+    // It goes on with its lease, so whoever waits for it need not wait for its next renewal.
+    stage.agent.wait(Stage::LINK, "bound", AT_ONCE)?;
     stage.is_back_without_dhcp()
 }
 
