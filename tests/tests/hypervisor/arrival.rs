@@ -39,7 +39,8 @@ fn migrate(vm: &Vm, host: &Host, agent: &Agent<'_>) -> Result<RawClient> {
     Ok(client)
 }
 
-/// Waits for the VM's row: with its address, with this reason, and with its route or without.
+/// Waits for the VM's row: with its address, with this reason, and with its route or without. With it the VM is bound, as it
+/// goes on with the lease that it came with.
 fn wait_reason(agent: &Agent<'_>, reason: &str, route: bool) -> Result<Value> {
     wait_reason_of(agent, ADDRESS, reason, route)
 }
@@ -51,9 +52,10 @@ fn wait_reason_of(
     route: bool,
 ) -> Result<Value> {
     wait_named(agent, &web1())?;
+    let state = if route { "bound" } else { "ready" };
     agent.wait_row(LINK, reason, BOUND, |row| {
         let why = row["reason"].as_str().unwrap_or_default();
-        row["state"] == "ready"
+        row["state"] == state
             && row["address"] == address.to_string()
             && row["route"] == route
             && why.contains(reason)

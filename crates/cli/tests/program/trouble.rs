@@ -63,11 +63,6 @@ fn a_key_that_names_no_link_or_several_is_said_so() {
         "show db",
         "db may be any of virbr3, virbr4: name the link",
     );
-    fails(
-        agent.path(),
-        "wait db",
-        "db may be any of virbr3, virbr4: name the link",
-    );
 }
 
 #[test]
@@ -82,6 +77,12 @@ fn a_wait_that_times_out_names_the_state_and_the_reason() {
         agent.path(),
         "wait web2 --timeout 0s --state idle --json",
         "web2 is not idle: it is failed (foreign address)",
+    );
+    // A VM with two NICs, of which one has no address yet.
+    fails(
+        agent.path(),
+        "wait db --timeout 10ms",
+        "db is not bound after 10ms: it is idle",
     );
     fails(
         agent.path(),
