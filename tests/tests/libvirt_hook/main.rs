@@ -3,6 +3,7 @@
 
 mod call;
 mod install;
+mod late;
 mod shim;
 
 use anyhow::{Context, Result, ensure};
