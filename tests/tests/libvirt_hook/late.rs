@@ -4,7 +4,7 @@ use crate::{BOUND, RUNTIME, Stage, silent};
 use anyhow::{Context, Result, bail, ensure};
 use slash32_libvirt::{Call, Hook, spool};
 use slash32_sys::clock::boottime;
-use slash32_tests::{binary, until};
+use slash32_tests::binary;
 use std::{
     fs,
     io::{PipeWriter, Write},
@@ -44,15 +44,6 @@ impl Stage {
         let took = start.elapsed();
         silent(process.wait(Duration::ZERO)?, process.child())?;
         Ok((took, writer))
-    }
-
-    /// The names in the spool, when none of a call that is not whole is left.
-    fn whole(&self) -> Result<Vec<String>> {
-        until("no call is unfinished", BOUND, || {
-            let names = self.names()?;
-            let whole = names.iter().all(|name| spool::is_call(name));
-            Ok(whole.then_some(names))
-        })
     }
 }
 

@@ -58,8 +58,8 @@ pub(super) fn finish(path: &Path) {
             "libvirt did not end its XML within 30 seconds; what came is kept",
         ),
         input::End::Beyond => {
-            unfinished.remove();
-            return complain(&call, TOO_LARGE);
+            complain(&call, TOO_LARGE);
+            return unfinished.remove();
         }
     }
     let finished = unfinished.append(&input.bytes);
