@@ -256,7 +256,7 @@ impl Hypervisor {
     pub(crate) fn save(&mut self) {
         let now = Instant::now();
         match self.save_at {
-            Some(at) if at > now => return,
+            Some(at) if at > now => {}
             Some(_) => {
                 (self.save_at, self.saved_at) = (None, Some(now));
                 let mut saved = self.write();
