@@ -4,7 +4,8 @@
 //! A hook call is a file in the spool ([`calls`]), and libvirt keeps a file of each domain and network that runs ([`status`]);
 //! [`watch`] sees them come. What all of them come to is one [`Knowledge`], which is written to `RUNTIME/libvirt.json`
 //! ([`memory`]) before a hook call's file is removed: an agent that is ended at any moment has lost nothing. A fact says
-//! how something is, so one that is taken in twice does no harm.
+//! how something is, so one that is taken in twice does no harm; one that comes after its successors counts in its place
+//! ([`Recent`]).
 
 mod calls;
 mod memory;
@@ -18,7 +19,7 @@ use crate::presence::Stay;
 use calls::Calls;
 use memory::{Kept, Memory};
 use slash32_binding::MacAddr;
-use slash32_libvirt::{Fact, Knowledge, Nic, Place, Stage};
+use slash32_libvirt::{Fact, Knowledge, Nic, Place, Recent, Stage};
 use status::{Of, StatusFiles};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ const RETRY: Duration = Duration::from_secs(2);
 /// All that libvirt has told.
 pub(crate) struct Hypervisor {
     knowledge: Knowledge,
+    /// For calls that come late.
+    recent: Recent,
     /// What counts for the VMs that are there, or whose port is down, by the ifindex of their links.
     kept: BTreeMap<u32, Kept>,
     calls: Calls,
@@ -61,12 +64,12 @@ impl Hypervisor {
         let domains = memory.domains.into_iter().map(|name| (Of::Domain, name));
         let networks = memory.networks.into_iter().map(|name| (Of::Network, name));
         let calls = Calls::new(runtime.join(slash32_libvirt::spool::FOLDER));
-        calls.clear_abandoned();
         Self {
             watch: Watch::new(calls.folder(), &libvirt),
             calls,
             files: StatusFiles::new(libvirt, domains.chain(networks)),
             knowledge: memory.knowledge,
+            recent: Recent::default(),
             kept: memory.kept,
             path,
             boot: boot.to_owned(),
@@ -116,7 +119,7 @@ impl Hypervisor {
         } else {
             self.files.look(&woken)
         };
-        let news = self.learn(facts);
+        let news = self.learn(facts.into_iter().map(|fact| (None, fact)));
         self.save();
         Learnt { news, more: false }
     }
@@ -124,6 +127,7 @@ impl Hypervisor {
     /// Looks for folders that were made since, and at everything.
     pub(crate) async fn look_at_all(&mut self) -> Learnt {
         self.watch.renew();
+        self.calls.clear_abandoned();
         self.look(Woken::ALL).await
     }
 
@@ -149,7 +153,7 @@ impl Hypervisor {
     /// The guest has sent its first frame here: its NIC is incoming no more.
     pub(crate) fn arrived(&mut self, uuid: &str, mac: MacAddr) {
         // Its route need not wait for this: whoever does not know looks whether it has sent a frame.
-        let news = self.knowledge.arrived(uuid, mac);
+        let news = self.recent.arrived(&mut self.knowledge, uuid, mac);
         self.note(news);
     }
 
@@ -204,11 +208,15 @@ impl Hypervisor {
         self.note(self.kept.len() != before);
     }
 
-    fn learn(&mut self, facts: impl IntoIterator<Item = Fact>) -> bool {
+    /// Takes in facts with the times of their calls.
+    fn learn(&mut self, facts: impl IntoIterator<Item = (Option<u64>, Fact)>) -> bool {
         let mut news = false;
-        for fact in facts {
-            self.see_ends(&fact);
-            news |= self.knowledge.learn(fact);
+        for (made, fact) in facts {
+            // What a late one ends, a later one has ended, or it began after.
+            if !self.recent.is_late(made, &fact) {
+                self.see_ends(&fact);
+            }
+            news |= self.recent.learn(&mut self.knowledge, made, fact);
         }
         self.note(news);
         news
@@ -250,7 +258,7 @@ impl Hypervisor {
     pub(crate) fn save(&mut self) {
         let now = Instant::now();
         match self.save_at {
-            Some(at) if at > now => (),
+            Some(at) if at > now => {}
             Some(_) => {
                 (self.save_at, self.saved_at) = (None, Some(now));
                 let mut saved = self.write();

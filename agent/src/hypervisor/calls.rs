@@ -1,6 +1,7 @@
 //! The spool: hook calls that wait in `RUNTIME/hooks`, one file each.
 
 use slash32_libvirt::{Fact, Fault, read, spool};
+use slash32_sys::clock::boottime;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -9,8 +10,8 @@ use std::time::Duration;
 
 /// So many calls are taken in at a time, and between two times the claims of VMs are answered.
 const CHUNK: usize = 200;
-/// A hook call is written within 50 ms: what is not whole after this long never will be.
-const ABANDONED: Duration = Duration::from_secs(60);
+/// What is not whole after this long never will be: its XML is not waited for any more.
+const ABANDONED: Duration = spool::LIMIT.saturating_mul(2);
 
 pub(super) struct Calls {
     folder: PathBuf,
@@ -23,7 +24,8 @@ pub(super) struct Calls {
 /// Some calls that were taken in.
 #[derive(Default)]
 pub(super) struct Taken {
-    pub(super) facts: Vec<Fact>,
+    /// With the times of their calls, in nanoseconds since boot.
+    pub(super) facts: Vec<(Option<u64>, Fact)>,
     /// There are more calls.
     pub(super) more: bool,
 }
@@ -60,7 +62,7 @@ impl Calls {
         let mut facts = Vec::new();
         for name in &names {
             match self.read(name) {
-                Ok(told) => facts.extend(told),
+                Ok(told) => facts.extend(told.into_iter().map(|fact| (spool::made(name), fact))),
                 Err(fault) => {
                     let path = self.folder.join(name);
                     tracing::warn!("{}: {fault}: this hook call is dropped", path.display());
@@ -107,16 +109,13 @@ impl Calls {
 
     /// Removes what hook calls that were cut short have left.
     pub(super) fn clear_abandoned(&self) {
+        let oldest = Duration::from_nanos(boottime()).saturating_sub(ABANDONED);
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         for entry in entries {
             let name = entry.file_name();
-            let is_temporary = name
-                .to_str()
-                .and_then(|name| name.strip_prefix('.'))
-                .is_some_and(spool::is_call);
-            let age = entry.metadata().and_then(|data| data.modified());
-            let age = age.ok().and_then(|written| written.elapsed().ok());
-            if is_temporary && age.is_some_and(|age| age > ABANDONED) {
+            let unfinished = name.to_str().filter(|name| name.starts_with('.'));
+            let made = unfinished.and_then(spool::made).map(Duration::from_nanos);
+            if made.is_some_and(|made| made < oldest) {
                 // One that stays does no harm.
                 let _ = fs::remove_file(entry.path());
             }

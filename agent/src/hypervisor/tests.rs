@@ -105,6 +105,47 @@ async fn calls_are_taken_in_in_their_order_once_and_outlive_the_agent() {
 }
 
 #[tokio::test]
+async fn a_call_that_comes_after_its_successors_counts_in_its_place() {
+    let folders = Folders::new();
+    let mut hypervisor = folders.hypervisor(BOOT);
+    let uuid = "22222222-0000-4000-8000-000000000001";
+    folders.call(30, "prepare", &domain("web", 1));
+    folders.call(40, "started", &domain("web", 1));
+    hypervisor.drain();
+    hypervisor.keep(1, STAY, &nic(uuid), true);
+    // Of the start before.
+    folders.call(10, "started", &domain("web", 1));
+    folders.call(20, "release", &domain("web", 1));
+    hypervisor.drain();
+    assert_eq!(vm_at(&hypervisor, 1), Some("web"));
+    assert!(!hypervisor.kept[&1].over, "it was no end of this start");
+    folders.call(60, "release", &domain("web", 1));
+    hypervisor.drain();
+    folders.call(50, "started", &domain("web", 1));
+    hypervisor.drain();
+    assert_eq!(vm_at(&hypervisor, 1), None);
+    assert!(hypervisor.kept[&1].over);
+}
+
+#[tokio::test]
+async fn what_hooks_that_were_killed_have_left_goes_after_a_minute() {
+    let folders = Folders::new();
+    let now = slash32_sys::clock::boottime();
+    let ago = |seconds: u64| {
+        let name = spool::name(now.saturating_sub(seconds * 1_000_000_000), 1);
+        folders.path("run/hooks").join(spool::temporary(&name))
+    };
+    let [old, waits] = [ago(61), ago(50)];
+    let nobodys = folders.path("run/hooks/.notes");
+    for file in [&old, &waits, &nobodys] {
+        fs::write(file, "").unwrap();
+    }
+    folders.hypervisor(BOOT).look_at_all().await;
+    assert!(!old.exists());
+    assert!(waits.exists() && nobodys.exists());
+}
+
+#[tokio::test]
 async fn very_many_calls_are_taken_in_by_parts() {
     let folders = Folders::new();
     for number in 0..450 {

@@ -4,6 +4,9 @@
 //! the spool (`slash32_libvirt::spool`) and nothing else happens here: nothing is parsed, nobody is asked. The agent sees the
 //! file by inotify, or finds it when it starts.
 //!
+//! A libvirt that is held up writes its XML late, on a host where many VMs start. It is not waited for here: what came is left in
+//! an unfinished file, and a process of its own ([`rest`]) reads the rest and finishes the file.
+//!
 //! # Invariants
 //!
 //! - Whatever happens, nothing is printed and the exit code is 0. What went wrong is a line of the system's log.
@@ -13,8 +16,10 @@
 mod input;
 mod leave;
 mod log;
+mod rest;
 mod runtime;
 
+use leave::Unfinished;
 pub(crate) use leave::has_room;
 pub(crate) use runtime::Runtime;
 
@@ -23,8 +28,9 @@ use slash32_libvirt::{Call, Hook, spool};
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-/// How long libvirt's XML is waited for. A hook is to end within 50 ms; libvirt writes at once.
-const PATIENCE: Duration = Duration::from_millis(35);
+/// How long libvirt's XML is waited for here. A hook is to end within 50 ms, and to start another process takes its time, too;
+/// libvirt writes at once.
+const PATIENCE: Duration = Duration::from_millis(25);
 
 /// `hook [--config FILE | --runtime-dir DIR] network|qemu ARGUMENTS`.
 #[derive(PartialEq, Eq, Debug)]
@@ -39,7 +45,12 @@ pub(crate) struct Called {
 
 /// Does what a hook has to when this is the command line of one, the program's name left out. False when it is none.
 pub(crate) fn serve(command_line: impl IntoIterator<Item = OsString>) -> bool {
-    match Called::read(command_line) {
+    let words: Vec<OsString> = command_line.into_iter().collect();
+    if let Some(unfinished) = rest::asked_for(&words) {
+        rest::finish(unfinished);
+        return true;
+    }
+    match Called::read(words) {
         Some(called) => {
             called.serve();
             true
@@ -80,28 +91,52 @@ impl Called {
 
     /// Leaves the call in the spool.
     pub(crate) fn serve(self) {
-        std::panic::set_hook(Box::new(|_| std::process::exit(0)));
+        end_silently_on_panic();
         let name = spool::name(boottime(), std::process::id());
-        let input = input::read(Instant::now() + PATIENCE, spool::MOST);
-        let about = format!("{} {}", self.hook.name(), self.arguments.join(" "));
-        let complain = |why: &str| log::warn(&clean(&format!("libvirt's hook {about}: {why}")));
-        match input.end {
-            input::End::Reached => {}
-            input::End::Late => complain("libvirt did not end its XML in time; what came is kept"),
-            input::End::Beyond => {
-                complain("its XML is larger than 4 MiB, so that the agent will not know of it");
-                return;
-            }
-        }
-        let bytes = spool::encode(&Call {
+        let call = Call {
             hook: self.hook,
             arguments: self.arguments,
-            xml: String::from_utf8_lossy(&input.bytes).into_owned(),
-        });
-        if let Err(why) = leave::leave(&self.runtime.folder(), &name, &bytes) {
-            complain(&format!("the agent will not know of it: {why}"));
+            xml: String::new(),
+        };
+        let mut bytes = spool::encode(&call);
+        let most = spool::MOST.saturating_sub(bytes.len());
+        let input = input::read(Instant::now() + PATIENCE, most);
+        bytes.extend_from_slice(&input.bytes);
+        if input.end == input::End::Beyond {
+            return complain(&call, TOO_LARGE);
+        }
+        let unfinished = match Unfinished::leave(&self.runtime.folder(), &name, &bytes) {
+            Ok(unfinished) => unfinished,
+            Err(why) => return complain(&call, &format!("{LOST}: {why}")),
+        };
+        if input.end == input::End::Late {
+            match rest::hand_over(unfinished.path()) {
+                Ok(()) => return,
+                Err(why) => complain(
+                    &call,
+                    &format!(
+                        "libvirt did not end its XML in time; what came is kept, as no process to wait for it could be started: {why}"
+                    ),
+                ),
+            }
+        }
+        if let Err(why) = unfinished.finish() {
+            complain(&call, &format!("{LOST}: {why}"));
         }
     }
+}
+
+const LOST: &str = "the agent will not know of it";
+const TOO_LARGE: &str = "its XML is larger than 4 MiB, so that the agent will not know of it";
+
+/// A line of the system's log about a call.
+fn complain(call: &Call, why: &str) {
+    let (hook, arguments) = (call.hook.name(), call.arguments.join(" "));
+    log::warn(&clean(&format!("libvirt's hook {hook} {arguments}: {why}")));
+}
+
+fn end_silently_on_panic() {
+    std::panic::set_hook(Box::new(|_| std::process::exit(0)));
 }
 
 /// Nanoseconds since boot, suspended time included: the agent's clock.
@@ -173,6 +208,7 @@ mod tests {
             "hook qemu --help",
             "hook network -h",
             "--json hook qemu",
+            "hook --rest /f",
         ] {
             assert_eq!(read(line), None, "{line}");
         }

@@ -1,7 +1,7 @@
 use crate::index::{At, Index};
 use crate::nic::{Attached, tail_of_tap};
 use crate::vm::Vm;
-use crate::{Fact, Network, Nic};
+use crate::{Fact, Network, Nic, Port};
 use serde::{Deserialize, Serialize};
 use slash32_binding::MacAddr;
 use std::cmp::Reverse;
@@ -53,31 +53,23 @@ impl Knowledge {
                 self.known.networks.contains_key(&network.name) && self.network(network)
             }
             Fact::NetworkGone(name) => self.network_gone(name),
-            Fact::Port(port) => {
-                let name = port.vm.clone();
-                self.change(&port.uuid.clone(), |vm, start| {
-                    vm.get_or_insert_with(|| Vm::new(name))
-                        .port_created(port, start);
-                })
+            Fact::Port(Port { ref uuid, .. }) | Fact::PortGone(Port { ref uuid, .. }) => {
+                self.change(&uuid.clone(), |vm, start| Vm::learn(vm, fact, start))
             }
-            Fact::PortGone(port) => self.change(&port.uuid, |vm, _| {
-                if let Some(known) = vm {
-                    known.port_deleted(&port);
-                }
-                vm.take_if(|known| known.is_gone());
-            }),
-            Fact::Domain(stage, domain) => {
+            Fact::Domain(_, ref domain) => {
                 // A name belongs to one domain at a time: the end of whoever else had it was not told.
-                let forgotten = self.all_gone(&domain.name, |uuid, _| *uuid != domain.uuid);
-                let name = domain.name.clone();
-                let changed = self.change(&domain.uuid.clone(), |vm, start| {
-                    vm.get_or_insert_with(|| Vm::new(name))
-                        .domain(stage, domain, start);
-                });
-                forgotten | changed
+                let others = self.others_of_name(&domain.name, &domain.uuid);
+                let forgotten = others
+                    .iter()
+                    .fold(false, |news, uuid| self.gone(uuid) | news);
+                let uuid = domain.uuid.clone();
+                forgotten | self.change(&uuid, |vm, start| Vm::learn(vm, fact, start))
             }
             Fact::DomainGone(uuid) => self.gone(&uuid),
-            Fact::StatusGone(name) => self.all_gone(&name, |_, vm| vm.status),
+            Fact::StatusGone(name) => {
+                let ended = self.of_status_file(&name).into_iter();
+                ended.fold(false, |news, uuid| self.gone(&uuid) | news)
+            }
         }
     }
 
@@ -135,14 +127,38 @@ impl Knowledge {
         Some((vm, vm.nics.get(*place)?))
     }
 
-    /// Forgets the VMs of this name that are `such`.
-    fn all_gone(&mut self, name: &str, such: impl Fn(&String, &Vm) -> bool) -> bool {
+    /// What is known of the VM with this UUID.
+    pub(crate) fn vm(&self, uuid: &str) -> Option<&Vm> {
+        self.known.vms.get(uuid)
+    }
+
+    /// The UUIDs of the VMs of this name but one.
+    pub(crate) fn others_of_name(&self, name: &str, one: &str) -> Vec<String> {
+        self.of_name(name, |uuid, _| uuid != one)
+    }
+
+    /// The UUIDs of the VMs that a state file of this name told of.
+    pub(crate) fn of_status_file(&self, name: &str) -> Vec<String> {
+        self.of_name(name, |_, vm| vm.status)
+    }
+
+    fn of_name(&self, name: &str, such: impl Fn(&str, &Vm) -> bool) -> Vec<String> {
         let vms = self.known.vms.iter();
-        let gone: Vec<_> = vms
-            .filter(|(uuid, vm)| vm.name == name && such(uuid, vm))
+        vms.filter(|(uuid, vm)| vm.name == name && such(uuid, vm))
             .map(|(uuid, _)| uuid.clone())
-            .collect();
-        gone.iter().fold(false, |news, uuid| self.gone(uuid) | news)
+            .collect()
+    }
+
+    /// Puts what all facts of a VM come to in the place of what is known of it. `conclude` gets the place of its start: the one
+    /// that it has. True when something is different.
+    pub(crate) fn conclude_again(
+        &mut self,
+        uuid: &str,
+        conclude: impl FnOnce(u64) -> Option<Vm>,
+    ) -> bool {
+        self.change(uuid, |vm, start| {
+            *vm = conclude(vm.as_ref().map_or(start, |vm| vm.start));
+        })
     }
 
     /// Changes one VM, which there need not be before or after. The change gets the place of a start that begins with it. True when

@@ -2,7 +2,7 @@
 //!
 //! [`read`] makes facts of one hook call, [`domain_status`] and [`network_status`] of libvirt's own state files; [`Knowledge`] is
 //! what all facts so far come to, and answers the one question that the agent has: which NIC of which VM is behind this
-//! link? [`spool`] is how a hook call waits for the agent.
+//! link? [`spool`] is how a hook call waits for the agent, and [`Recent`] puts one that comes late into its place.
 //!
 //! Facts are hints, never triggers: the kernel says whether a VM is there, libvirt says which one it is.
 //!
@@ -38,6 +38,7 @@ mod mac;
 mod metadata;
 mod network;
 mod nic;
+mod recent;
 pub mod spool;
 mod vm;
 mod xml;
@@ -49,3 +50,4 @@ pub use knowledge::{Knowledge, Place};
 pub use metadata::{InterfaceElement, Metadata, VmElement};
 pub use network::Network;
 pub use nic::Nic;
+pub use recent::Recent;

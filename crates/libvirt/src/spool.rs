@@ -5,9 +5,13 @@
 //! XML nobody has checked yet.
 
 use crate::{Call, Fault, Hook};
+use std::time::Duration;
 
 /// The folder of the files, in the agent's runtime folder.
 pub const FOLDER: &str = "hooks";
+
+/// So long after the call its XML is waited for; what is not whole long after that never will be.
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// The largest file, in bytes. A domain with hundreds of devices is well below a tenth of it.
 pub const MOST: usize = 4 << 20;
@@ -29,6 +33,14 @@ pub fn temporary(name: &str) -> String {
 /// Whether a file of this name in the folder is a whole call.
 pub fn is_call(name: &str) -> bool {
     name.ends_with(".hook") && !name.starts_with('.')
+}
+
+/// When the call was made whose file has this name, whole or not: nanoseconds since boot.
+pub fn made(name: &str) -> Option<u64> {
+    let name = name.strip_prefix('.').unwrap_or(name);
+    let (boottime, pid) = name.strip_suffix(".hook")?.split_once('-')?;
+    let _: u32 = pid.parse().ok()?;
+    boottime.parse().ok()
 }
 
 /// What the file holds.
@@ -123,6 +135,16 @@ mod tests {
         assert!(is_call(&name));
         assert!(!is_call(&temporary(&name)));
         assert!(!is_call("notes.txt"));
+    }
+
+    #[test]
+    fn a_name_tells_when_the_call_was_made() {
+        let name = name(7_000_000_001, 42);
+        assert_eq!(made(&name), Some(7_000_000_001));
+        assert_eq!(made(&temporary(&name)), Some(7_000_000_001));
+        for other in ["", "7.hook", "7-1", "7-x.hook", "-1.hook", "..7-1.hook"] {
+            assert_eq!(made(other), None, "{other}");
+        }
     }
 
     #[test]

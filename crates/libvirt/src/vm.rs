@@ -1,5 +1,5 @@
 use crate::nic::Attached;
-use crate::{Domain, Interface, Network, Port, Stage, VmElement};
+use crate::{Domain, Fact, Interface, Network, Port, Stage, VmElement};
 use serde::{Deserialize, Serialize};
 use slash32_binding::MacAddr;
 use std::collections::BTreeMap;
@@ -41,6 +41,27 @@ impl Vm {
             status: false,
             metadata: VmElement::default(),
             nics: Vec::new(),
+        }
+    }
+
+    /// Takes in a fact of one VM, of which nothing need be known before or after. One of a network says nothing. `start` is the
+    /// place of a start that begins with it.
+    pub(crate) fn learn(vm: &mut Option<Self>, fact: Fact, start: u64) {
+        match fact {
+            Fact::Port(port) => vm
+                .get_or_insert_with(|| Self::new(port.vm.clone()))
+                .port_created(port, start),
+            Fact::PortGone(port) => {
+                if let Some(known) = vm {
+                    known.port_deleted(&port);
+                }
+                vm.take_if(|known| known.is_gone());
+            }
+            Fact::Domain(stage, domain) => vm
+                .get_or_insert_with(|| Self::new(domain.name.clone()))
+                .domain(stage, domain, start),
+            Fact::DomainGone(_) | Fact::StatusGone(_) => *vm = None,
+            Fact::Network(_) | Fact::NetworkUpdated(_) | Fact::NetworkGone(_) => {}
         }
     }
 

@@ -1,16 +1,14 @@
 //! One call.
 
-use crate::{BOUND, RUNTIME, Stage, silent};
-use anyhow::{Context, Result, bail, ensure};
+use crate::{BOUND, RUNTIME, Stage};
+use anyhow::{Context, Result, ensure};
 use slash32_libvirt::{Call, Hook};
 use slash32_tests::binary;
 use std::{
     ffi::OsStr,
     fs::{self, File},
-    io::Write,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 const XML: &str = "<domain type='kvm'>\n  <name>Müller</name>\n</domain>\n";
@@ -122,13 +120,13 @@ fn what_is_beyond_all_measure_is_read_and_not_kept() -> Result<()> {
     let stage = Stage::new()?;
     // libvirt writes it all: it would take a closed pipe for a fault of its own.
     in_time(&stage, &vec![b'x'; 8 << 20])?;
+    ensure!(!stage.spool().exists() || stage.whole()?.is_empty());
     let line = stage.complaint()?;
     ensure!(line.contains("larger than 4 MiB"), "{line}");
-    ensure!(!stage.spool().exists() || stage.names()?.is_empty());
     Ok(())
 }
 
-/// A call whose XML takes many turns of writer and hook: the first of some for which a busy machine had the time.
+/// A call whose XML takes many turns of writer and hook: the first of some that a busy machine did not hold up.
 fn in_time(stage: &Stage, xml: &[u8]) -> Result<()> {
     let mut failure = None;
     for _ in 0..10 {
@@ -142,38 +140,6 @@ fn in_time(stage: &Stage, xml: &[u8]) -> Result<()> {
         }
     }
     failure.map_or(Ok(()), Err)
-}
-
-#[test]
-fn nobody_who_holds_the_pipe_open_holds_libvirt() -> Result<()> {
-    let stage = Stage::new()?;
-    // The machine may be busy with other cases: one of some that was not held up shows what the hook itself takes.
-    let mut quickest = Duration::MAX;
-    for number in 1..=50 {
-        let mut hook = stage.hook(&STARTED)?;
-        let (reader, mut writer) = std::io::pipe()?;
-        writer.write_all(XML.as_bytes())?;
-        hook.stdin(reader)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let start = Instant::now();
-        let mut process = stage.namespace.spawn(&mut hook)?;
-        while process.is_running() && start.elapsed() < BOUND {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        quickest = quickest.min(start.elapsed());
-        let code = process.wait(Duration::ZERO)?;
-        drop(writer);
-        silent(code, process.child())?;
-        let line = stage.complaint()?;
-        ensure!(line.contains("did not end its XML in time"), "{line}");
-        let calls = stage.calls()?;
-        ensure!(calls.len() == number && calls[number - 1].xml == XML);
-        if quickest < Duration::from_millis(50) {
-            return Ok(());
-        }
-    }
-    bail!("the quickest took {quickest:?}")
 }
 
 #[test]

@@ -3,11 +3,12 @@
 
 mod call;
 mod install;
+mod late;
 mod shim;
 
 use anyhow::{Context, Result, ensure};
 use slash32_libvirt::{Call, spool};
-use slash32_tests::{Namespace, binary};
+use slash32_tests::{Namespace, binary, until};
 use std::{
     ffi::OsStr,
     fs,
@@ -80,16 +81,24 @@ impl Stage {
         })
     }
 
-    /// The calls that wait for the agent, in their order.
+    /// The calls that wait for the agent, in their order, when each is whole.
     fn calls(&self) -> Result<Vec<Call>> {
-        let names = self.names()?.into_iter();
+        let names = self.whole()?.into_iter();
         names
-            .filter(|name| spool::is_call(name))
             .map(|name| {
                 let bytes = fs::read(self.spool().join(name))?;
                 spool::decode(&bytes).map_err(anyhow::Error::from)
             })
             .collect()
+    }
+
+    /// The names in the spool, when there are only those of whole calls: a busy machine is late with its XML.
+    fn whole(&self) -> Result<Vec<String>> {
+        until("whole calls and no others", BOUND, || {
+            let names = self.names()?;
+            let whole = names.iter().all(|name| spool::is_call(name));
+            Ok(whole.then_some(names))
+        })
     }
 
     /// What is in the spool.

@@ -8,4 +8,5 @@ mod knowledge;
 mod life;
 mod metadata;
 mod model;
+mod recent;
 mod samples;
