@@ -389,6 +389,38 @@ fn a_damaged_memory_is_moved_aside_and_moves_no_vm() -> Result<()> {
 }
 
 #[test]
+fn a_lost_memory_moves_no_vm_whose_metadata_was_edited_while_it_ran() -> Result<()> {
+    let host = Host::new()?;
+    let mut agent = Agent::start(&host, POOL_NETWORK)?;
+    let hooks = Hooks::of(&agent);
+    let vm = Vm::new("web1", 1).asking("address='203.0.113.77'");
+    let mut client = vm.start(&host, &hooks)?;
+    let ack = client.bind()?;
+    agent.wait("virbr1", "bound", BOUND)?;
+    wait_drained(&hooks)?;
+    agent.kill()?;
+    fs::remove_file(hooks.memory())?;
+    let edited = Vm::new("web1", 1).asking("address='203.0.113.78'");
+    edited.running(&hooks, "reconnect")?;
+    agent.restart()?;
+    let row = wait_named(&agent, &vm)?;
+    ensure!(
+        row["state"] == "bound" && row["address"] == "203.0.113.77" && row["route"] == true,
+        "{row}"
+    );
+    let renewal = client.renewing(&ack);
+    ensure!(client.ask(&renewal)?.yiaddr == vm_address(77));
+    // From its next start on the edited word counts.
+    drop(client);
+    edited.stopped(&hooks)?;
+    agent.wait("virbr1", "idle", BOUND)?;
+    let mut client = edited.start(&host, &hooks)?;
+    let offered = client.bind()?.yiaddr;
+    ensure!(offered == vm_address(78), "{offered}");
+    Ok(())
+}
+
+#[test]
 fn a_network_with_a_dhcp_server_of_libvirts_is_refused_and_says_what_to_do() -> Result<()> {
     const DHCP: &str = "<dhcp><range start='169.254.0.2' end='169.254.0.9'/></dhcp>";
     let host = Host::new()?;

@@ -141,6 +141,20 @@ fn a_reload_by_signal_serves_a_new_network() -> Result<()> {
 }
 
 #[test]
+fn a_reload_puts_the_route_of_a_vm_that_has_not_asked_into_place_when_the_config_says_so()
+-> Result<()> {
+    let host = Host::new()?;
+    let agent = Agent::start(&host, POOL_NETWORK)?;
+    let _client = host.raw_vm(1)?;
+    let row = agent.wait("virbr1", "ready", BOUND)?;
+    ensure!(row["route"] == false, "{row}");
+    agent.configure(&format!("[route]\ninstall = \"bind\"\n{POOL_NETWORK}"))?;
+    agent.succeeds(&["reload"])?;
+    agent.wait_row("virbr1", "its route", BOUND, |row| row["route"] == true)?;
+    Ok(())
+}
+
+#[test]
 fn changed_options_reach_a_vm_at_its_next_renewal_and_until_then_its_row_says_so() -> Result<()> {
     let host = Host::new()?;
     let agent = Agent::start(&host, POOL_NETWORK)?;

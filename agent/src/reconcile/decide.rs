@@ -104,6 +104,7 @@ impl Reconciler {
             }
             Verdict::Not(condition) => condition,
         };
+        self.keep_lease_now(&link.name);
         let is_refused = matches!(condition, Condition::Failed(_));
         let vm = self.vms.get_mut(&link.ifindex)?;
         vm.end_generation();
@@ -300,6 +301,7 @@ impl Reconciler {
             return;
         };
         self.allocations.leave(&vm.name);
+        self.keep_lease_now(&vm.name);
         self.hypervisor.forget(ifindex);
         self.unsaved.push(Record::RemoveAttachment {
             link: vm.name.clone(),

@@ -155,6 +155,14 @@ impl Reconciler {
         })
     }
 
+    /// The VM is gone and its responder is about to forget it: then only the store knows of its lease, for when it comes back
+    /// without asking.
+    pub(super) fn keep_lease_now(&mut self, link: &str) {
+        if self.unsaved_leases.contains_key(link) {
+            self.save_leases_at = Some(Instant::now());
+        }
+    }
+
     /// An address may have come free: VMs without one may have it.
     pub(super) fn look_again(&mut self) {
         let lacking = |vm: &&VmLink| matches!(vm.condition, Condition::Unassigned(_));

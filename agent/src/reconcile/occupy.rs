@@ -91,11 +91,17 @@ impl Reconciler {
                 None => {
                     // It runs, and what counted for it is lost, or nothing ever did.
                     let address = vm.current.map(|(_, address)| address).filter(|_| settled);
-                    let counted = told.filter(|told| {
-                        address.is_some()
-                            && self.would_get(config, claiming, link, None) != address
-                            && self.would_get(config, claiming, link, Some(told)) == address
-                    });
+                    let gives =
+                        |nic: Option<&Nic>| self.would_get(config, claiming, link, nic) == address;
+                    // libvirt tells something else by now: of that, all but the address.
+                    let stays = told
+                        .zip(address)
+                        .map(|(told, address)| told.staying_at(address));
+                    let mut counted = told.into_iter().chain(&stays);
+                    let counted = match address {
+                        Some(_) if !gives(None) => counted.find(|nic| gives(Some(nic))),
+                        _ => None,
+                    };
                     Occupant::new(stay, counted.cloned(), settled)
                 }
             }

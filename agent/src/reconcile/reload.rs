@@ -5,7 +5,7 @@ use crate::moment::Moment;
 use crate::vm::VmLink;
 use jiff::Timestamp;
 use slash32_control::{EventKind, LinkRow, ReloadError, ReloadReport};
-use slash32_policy::{Allocations, Config};
+use slash32_policy::{Allocations, Config, RouteConfig};
 use std::sync::Arc;
 
 /// More changed links than this are counted, not named.
@@ -42,7 +42,15 @@ impl Reconciler {
             text: format!("{error:#}{}", what_to_do(&error)),
         })?;
         let mut changed = changes(&self.config, &config);
-        let (agent, route) = (self.config.agent.clone(), self.config.route.clone());
+        let agent = self.config.agent.clone();
+        let install = config.route.install;
+        if install != self.config.route.install {
+            changed.push("[route] install has changed: the host routes follow".to_owned());
+        }
+        let route = RouteConfig {
+            install,
+            ..self.config.route.clone()
+        };
         if (&agent, &route) != (&config.agent, &config.route) {
             changed
                 .push("[agent] and [route] take effect when slash32-agent is restarted".to_owned());

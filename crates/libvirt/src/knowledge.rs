@@ -122,6 +122,15 @@ impl Knowledge {
         })
     }
 
+    /// The VM's next start restores nothing.
+    pub(crate) fn boots(&mut self, uuid: &str) -> bool {
+        self.change(uuid, |vm, _| {
+            if let Some(vm) = vm {
+                vm.boots();
+            }
+        })
+    }
+
     fn at(&self, (uuid, place): &At) -> Option<(&Vm, &Attached)> {
         let vm = self.known.vms.get(uuid)?;
         Some((vm, vm.nics.get(*place)?))

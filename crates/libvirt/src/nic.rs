@@ -1,6 +1,6 @@
 use crate::{Interface, Metadata, Network, Port, VmElement, mac};
 use serde::{Deserialize, Serialize};
-use slash32_binding::MacAddr;
+use slash32_binding::{Ipv4Addr, MacAddr};
 use std::collections::BTreeMap;
 
 /// Ports of one NIC; the oldest is forgotten.
@@ -30,6 +30,21 @@ pub struct Nic {
     /// What metadata asks for this NIC: its own `<slash32:interface>` before `<slash32:vm>` of the domain before that of the
     /// network.
     pub metadata: Metadata,
+}
+
+impl Nic {
+    /// The same, where metadata fixes this address.
+    pub fn staying_at(&self, address: Ipv4Addr) -> Self {
+        let metadata = Metadata {
+            address: Some(address.to_string()),
+            fault: None,
+            ..self.metadata.clone()
+        };
+        Self {
+            metadata,
+            ..self.clone()
+        }
+    }
 }
 
 /// A NIC, and what is known of where it hangs.

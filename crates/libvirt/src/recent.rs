@@ -1,10 +1,13 @@
 use crate::vm::Vm;
-use crate::{Fact, Knowledge};
+use crate::{Fact, Knowledge, Stage};
 use slash32_binding::MacAddr;
 use std::collections::BTreeMap;
 
 /// So long what was told is remembered, in nanoseconds of the calls' clock: twice as long as a call waits for its XML.
 const KEPT: u64 = 60_000_000_000;
+/// Between the call that announces that a VM is restored, and that which prepares its start: a restoring that libvirt refuses
+/// after its announcement has no end of its own.
+const RESTORING: u64 = 10_000_000_000;
 /// Between two looks at what is older than that.
 const PAUSE: u64 = 1_000_000_000;
 /// Facts of one VM that are remembered; its life from start to end takes a dozen.
@@ -107,6 +110,9 @@ impl Recent {
                         news |= self.learn(knowledge, made, Fact::DomainGone(other));
                     }
                 }
+                if matches!(&fact, Fact::Domain(Stage::Prepare, _)) && !self.restores(&uuid, made) {
+                    news |= knowledge.boots(&uuid);
+                }
                 self.note(knowledge, &uuid, made, Step::Fact(fact.clone().into()));
                 knowledge.learn(fact) | news
             }
@@ -123,6 +129,16 @@ impl Recent {
     pub fn arrived(&mut self, knowledge: &mut Knowledge, uuid: &str, mac: MacAddr) -> bool {
         self.note(knowledge, uuid, None, Step::Arrived(mac));
         knowledge.arrived(uuid, mac)
+    }
+
+    /// The VM was about to be restored just now.
+    fn restores(&self, uuid: &str, made: Option<u64>) -> bool {
+        let steps = self.vms.get(uuid).map_or(&[][..], |history| &history.steps);
+        steps.iter().any(|(at, step)| {
+            let is_restore = |fact: &Fact| matches!(fact, Fact::Domain(Stage::Restore, _));
+            let is_recent = made.is_none_or(|made| made.saturating_sub(*at) <= RESTORING);
+            is_recent && matches!(step, Step::Fact(fact) if is_restore(fact))
+        })
     }
 
     /// Remembers what is about to be learnt of a VM.

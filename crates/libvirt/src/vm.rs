@@ -170,6 +170,11 @@ impl Vm {
         }
     }
 
+    /// It is about to start, and is not restored.
+    pub(crate) fn boots(&mut self) {
+        self.restored = false;
+    }
+
     pub(crate) fn is_in(&self, network: &str) -> bool {
         let mut networks = self
             .nics

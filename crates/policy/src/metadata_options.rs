@@ -154,7 +154,12 @@ impl Asked {
 fn unknown(key: &str) -> String {
     let keys = KEYS.iter().filter(|(_, form)| !matches!(form, Form::Never));
     let keys: Vec<&str> = keys.map(|(key, _)| *key).collect();
-    match similar::nearest(key, &keys) {
+    let known: Vec<&str> = keys
+        .iter()
+        .copied()
+        .chain(["address", "network", "tags"])
+        .collect();
+    match similar::nearest(key, &known) {
         Some(near) => format!("it is no option; did you mean {near}?"),
         None => format!("it is no option; those here are {}", keys.join(", ")),
     }

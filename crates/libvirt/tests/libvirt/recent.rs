@@ -89,6 +89,19 @@ fn a_start_that_is_told_after_its_end_revives_no_vm() {
 }
 
 #[test]
+fn a_vm_is_restored_by_the_start_that_follows_at_once_and_by_no_other() {
+    const SECOND: u64 = 1_000_000_000;
+    for (pause, resumed) in [(SECOND, true), (20 * SECOND, false), (90 * SECOND, false)] {
+        let mut host = Host::default();
+        host.tell(SECOND, &qemu("restore"));
+        // libvirt may refuse it after that, without another word.
+        host.tell(SECOND + pause, &qemu("prepare"));
+        host.tell(SECOND + pause + 1, &qemu("started"));
+        assert_eq!(host.nic().map(|nic| nic.resumed), Some(resumed), "{pause}");
+    }
+}
+
+#[test]
 fn an_end_that_is_told_after_the_next_start_ends_no_vm() {
     let mut host = Host::default();
     host.tell(1, &qemu("started"));
