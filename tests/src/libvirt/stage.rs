@@ -95,12 +95,11 @@ impl<'h> Stage<'h> {
         self.fabric.ping(self.address())?;
         self.guest
             .run(&format!("ping -c 1 -W 2 {}", Fabric::ADDRESS), BOUND)?;
-        let row = self.agent.row(self.link)?.context("no row of the link")?;
-        ensure!(row["route"] == true, "{row}");
-        ensure!(
-            row["vm"] == Self::VM && row["uuid"] == self.domain.uuid(),
-            "{row}"
-        );
+        let uuid = self.domain.uuid();
+        self.agent
+            .wait_row(self.link, "its VM and its route", AT_ONCE, |row| {
+                row["route"] == true && row["vm"] == Self::VM && row["uuid"] == uuid
+            })?;
         let messages = self.capture.messages()?;
         ensure!(messages.is_empty(), "the guest sent DHCP: {messages:?}");
         Ok(())
@@ -108,13 +107,13 @@ impl<'h> Stage<'h> {
 
     /// Waits until the VM is gone: its link is idle, or gone with it, and its host route is not there.
     pub fn is_gone(&self) -> Result<()> {
-        until("the VM to be gone", AT_ONCE, || {
+        // An agent that has just started has no row before its first look, and its routes are those of the one before.
+        until("the VM and its route to be gone", AT_ONCE, || {
             let row = self.agent.row(self.link)?;
-            Ok(row.is_none_or(|row| row["state"] == "idle").then_some(()))
-        })?;
-        let route = self.host.route_to(self.address())?;
-        ensure!(route.is_none(), "its route is still there: {route:?}");
-        Ok(())
+            let is_idle = row.is_none_or(|row| row["state"] == "idle");
+            let has_route = self.host.route_to(self.address())?.is_some();
+            Ok((is_idle && !has_route).then_some(()))
+        })
     }
 
     /// The name of the VM's tap.
