@@ -234,11 +234,12 @@ impl VmLink {
         (has_asked && !self.released && runs) || (!has_asked && self.goes_on(now))
     }
 
-    /// The guest was restored here, or has come by migration, and goes on with the lease that it had before.
+    /// The guest was restored here, or has come by migration, and goes on with the lease that it had before. An agent that was
+    /// restarted since knows that it did, and not for how long.
     fn goes_on(&self, now: Moment) -> bool {
         let resumed = self.nic().is_some_and(|nic| nic.resumed && !nic.incoming);
         let runs = |kept: &KeptLease| kept.until.is_none_or(|end| end > now.wall);
-        resumed && (self.claimed || self.kept.as_ref().is_some_and(runs))
+        resumed && self.kept.as_ref().map_or(self.claimed, runs)
     }
 
     /// How far the link is, and why.
