@@ -1,271 +1,244 @@
-//! `cargo xtask bench`: how long it takes from a link to an address, beside the time that a frame takes on the same link; from the
-//! end of a VM to the next one with its address; and what a call of libvirt's hook costs.
+//! `cargo xtask bench`: slash32 beside other DHCP servers and beside what the kernel takes for the same, in one run.
 //!
-//! Release build, one agent, a fresh bridge for each run of the first two figures. The client is ours and hand-made, on a
-//! packet socket with the kernel's receive timestamps; its own time between an answer and its next message is not counted.
-//! Figures are compared within one run, never between machines.
+//! Everything is measured once, then everything again ([`Extent::runs`]), so that what else the machine does falls on all alike;
+//! figures are compared within a run, never between machines. What was measured is written down after each case, whatever
+//! comes next: a case that fails costs no other's readings, and Ctrl-C none at all.
+//!
+//! Files: [`case`] is the list of what there is, [`figure`] what can be read, [`report`] what was read, [`target`] what was to be
+//! reached, [`outcome`] all of that and where it was measured; [`table`] and [`json`] say it.
 
-#[expect(dead_code, reason = "the cases that use it come next")]
+mod case;
+mod client;
 mod extent;
+mod figure;
 mod flood;
+mod handshake;
 mod hook;
+mod json;
 mod leave;
-#[expect(dead_code, reason = "the cases that use it come next")]
+mod link;
+mod machine;
+mod outcome;
 mod report;
+mod sample;
+mod start;
+mod table;
+mod target;
 
 use crate::figures::{self, Figures};
 use crate::step::step;
 use crate::{cargo, packages, privilege};
 use anyhow::{Context, Result, bail};
-use serde_json::json;
-use slash32_tests::dhcp::{Message, message_type};
-use slash32_tests::{Agent, Host, Namespace, PacketSocket, RawClient, Wire};
-use std::io::Write;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
-
-/// How often the client asks while its link is not served yet.
-const GRID: Duration = Duration::from_micros(500);
-
-/// How long one answer may take before the bench gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The EtherType of the raw echo: IEEE 802's first one for local experiments.
-const ECHO: [u8; 2] = [0x88, 0xb5];
-
-const CONFIG: &str = r#"
-[[network]]
-name = "bench"
-links = ["virbr*"]
-gateway = "169.254.0.1"
-allocation = "automatic"
-
-[[network.subnet]]
-prefix = "203.0.112.0/20"
-pools = ["203.0.112.1-203.0.127.254"]
-"#;
+use case::Case;
+use extent::Extent;
+use machine::Machine;
+use outcome::{Failure, Outcome, Run};
+use report::Report;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How many runs each figure is made of
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    runs: u16,
-    /// How long a VM's OFFER takes while another VM floods, instead
+    /// One run of small numbers, about two minutes
     #[arg(long)]
+    quick: bool,
+    /// Everything, with every peer at every number of links that it can serve
+    #[arg(long, conflicts_with = "quick")]
+    full: bool,
+    /// These cases alone, by their letters: a,b,f
+    #[arg(long = "case", value_name = "LETTERS", value_delimiter = ',')]
+    cases: Vec<char>,
+    /// JSON instead of tables: to stdout, or into FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    json: Option<Option<PathBuf>>,
+    /// Where bench.json and bench.md go [default: xtask/bench below cargo's target folder]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// How long a VM's OFFER takes while another VM floods, and nothing else
+    #[arg(long, conflicts_with_all = ["quick", "full", "cases", "json", "out"])]
     flood: bool,
     /// What a call of libvirt's hook costs, and nothing else
-    #[arg(long, conflicts_with = "flood")]
+    #[arg(long, conflicts_with_all = ["quick", "full", "cases", "json", "out", "flood"])]
     hook: bool,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
 }
 
-/// Measures and prints.
+/// Measures, prints and writes.
 ///
 /// # Errors
-/// When something is missing, or an answer does not come.
+/// When something is missing, or a case was not measured to its end: then the rest was, and is written.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let cases = case::chosen(&arguments.cases)?;
     privilege::ask("The bench runs in network namespaces of its own, and making them needs root.")?;
     packages::install(packages::NETWORK)?;
+    if !arguments.hook {
+        packages::install(packages::PEERS)?;
+    }
     let programs = cargo::programs(true)?;
     privilege::continue_as_root(&programs)?;
-
-    let (figures, ratios) = if arguments.flood {
+    if arguments.flood {
         let flooded = flood::measure()?;
-        (flooded.figures, flooded.ratios)
-    } else if arguments.hook {
-        (hook::measure()?, Vec::new())
-    } else {
-        let runs = usize::from(arguments.runs);
-        let mut figures = measure(runs)?;
-        figures.extend(leave::measure(runs)?);
-        figures.extend(hook::measure()?);
-        (figures, Vec::new())
-    };
-    if arguments.json {
-        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
-        let cpus = std::thread::available_parallelism()?;
-        let figures: Vec<_> = figures.iter().map(Figures::json).collect();
-        println!(
-            "{:#}",
-            json!({ "kernel": kernel.trim(), "cpus": cpus, "figures": figures, "ratios": ratios })
-        );
-    } else {
-        println!("\n{}", figures::header());
-        for one in &figures {
-            println!("{}", one.row());
-        }
-        for ratio in &ratios {
+        print_figures(&flooded.figures);
+        for ratio in &flooded.ratios {
             println!("\n{ratio}");
         }
+        return Ok(());
     }
-    Ok(())
-}
-
-fn measure(runs: usize) -> Result<Vec<Figures>> {
-    let host = Host::new()?;
-    let clients = Namespace::new("clients")?;
-    let mut agent = step("slash32-agent", || Agent::start(&host, CONFIG))?;
-    let mut switch = Switch::new(host.namespace())?;
-
-    let (mut first_offer, mut first_dora) = (Vec::new(), Vec::new());
-    let mut last = None;
-    step(&format!("{runs} links, one after the other"), || {
-        for number in 1..=runs {
-            let mut client = link(&host, &clients, &agent, number)?;
-            let (took, offer) = offer_after(&mut client, || switch.up(number))?;
-            first_offer.push(took);
-            first_dora.push(dora(&mut client, &offer)?);
-            last = Some((client, offer));
-        }
-        Ok(())
-    })?;
-    let (mut client, offer) = last.context("there was no run")?;
-    let repeated = step(&format!("{runs} times DORA on the last link"), || {
-        (0..runs)
-            .map(|_| dora(&mut client, &offer))
-            .collect::<Result<Vec<_>>>()
-    })?;
-    let echo = step("raw echo on the same link", || {
-        echo(&host, &format!("virbr{runs}"), &client, runs)
-    })?;
-    agent.hush();
-    Ok(vec![
-        Figures::new("link up to first OFFER (asked every 0.5 ms)", first_offer),
-        Figures::new("first DORA, host route installed in it", first_dora),
-        Figures::new("repeated DORA", repeated),
-        Figures::new("raw echo (one round trip)", echo),
-    ])
-}
-
-/// Makes bridge and VM link `number`, complete but for the port, which is down; waits until the agent knows it.
-fn link(host: &Host, clients: &Namespace, agent: &Agent, number: usize) -> Result<RawClient> {
-    let bridge = format!("virbr{number}");
-    host.bridge(&bridge)?;
-    let pid = clients.pid();
-    host.namespace().ip(&format!(
-        "link add vnet{number} master {bridge} type veth peer name vm{number} netns {pid}"
-    ))?;
-    clients.ip(&format!("link set vm{number} up"))?;
-    agent.wait(&bridge, "idle", PATIENCE)?;
-    RawClient::on(clients, &format!("vm{number}"))
-}
-
-/// Sets links up without the time that starting a program takes: an `ip` that waits for its next line.
-struct Switch(std::process::Child);
-
-impl Switch {
-    fn new(namespace: &Namespace) -> Result<Self> {
-        let mut ip = Command::new("ip");
-        ip.args(["-batch", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null());
-        Ok(Self(
-            namespace.inside(|| ip.spawn().context("cannot start ip"))?,
-        ))
+    if arguments.hook {
+        print_figures(&hook::measure()?);
+        return Ok(());
     }
 
-    fn up(&mut self, number: usize) -> Result<()> {
-        let stdin = self.0.stdin.as_mut().context("ip has no input")?;
-        stdin.write_all(format!("link set vnet{number} up\n").as_bytes())?;
-        Ok(stdin.flush()?)
+    let folder = match &arguments.out {
+        Some(folder) => folder.clone(),
+        None => cargo::cache()?.join("bench"),
+    };
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    let outcome = measure(arguments.extent(), &cases, &folder)?;
+    match &arguments.json {
+        Some(Some(file)) => std::fs::write(file, format!("{:#}\n", json::of(&outcome)))
+            .with_context(|| format!("cannot write {}", file.display()))?,
+        Some(None) => println!("{:#}", json::of(&outcome)),
+        None => println!("\n{}", table::of(&outcome)),
     }
-}
-
-impl Drop for Switch {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Asks on the grid, then makes the link come up; returns the time from there to the first OFFER, and the OFFER.
-fn offer_after(
-    client: &mut RawClient,
-    up: impl FnOnce() -> Result<()>,
-) -> Result<(Duration, Message)> {
-    let discover = client.discover();
-    let frame = discover.frame();
-    // Not an error: the link has no carrier yet.
-    let _ = client.wire().send(&frame);
-    let start = SystemTime::now();
-    up()?;
-    let deadline = Instant::now() + PATIENCE;
-    let mut next = Instant::now();
-    while next < deadline {
-        let _ = client.wire().send(&frame);
-        next += GRID;
-        while Instant::now() < next {
-            if let Some((at, offer)) = client.answer(discover.xid, Duration::ZERO)? {
-                return Ok((since(start, at), offer));
+    eprintln!("Readings, tables and plots are in {}.", folder.display());
+    match outcome.failures.as_slice() {
+        [] => Ok(()),
+        [failure] => bail!("case {}: {}", failure.letters, failure.error),
+        several => {
+            for failure in several {
+                eprintln!(
+                    "case {}, run {}: {}",
+                    failure.letters,
+                    failure.run + 1,
+                    failure.error
+                );
             }
+            bail!("{} cases were not measured to their end", several.len())
         }
     }
-    bail!("no OFFER within {PATIENCE:?}")
 }
 
-/// One DISCOVER, OFFER, REQUEST, ACK: the time from each message to its answer, added up. `known` is an earlier OFFER, so that
-/// the messages can be written before the clock runs.
-fn dora(client: &mut RawClient, known: &Message) -> Result<Duration> {
-    let discover = client.discover();
-    let request = client.selecting(known);
-    while client.wire().receive(Duration::ZERO)?.is_some() {}
-    Ok(ask(client, &discover, message_type::OFFER)? + ask(client, &request, message_type::ACK)?)
+impl Arguments {
+    fn extent(&self) -> Extent {
+        match (self.quick, self.full) {
+            (true, _) => Extent::Quick,
+            (_, true) => Extent::Full,
+            _ => Extent::Standard,
+        }
+    }
 }
 
-fn ask(client: &RawClient, message: &Message, expected: u8) -> Result<Duration> {
-    let frame = message.frame();
-    let start = SystemTime::now();
-    client.wire().send(&frame)?;
-    let (at, answer) = client.answer(message.xid, PATIENCE)?.context("no answer")?;
-    slash32_tests::expect(expected, answer)?;
-    Ok(since(start, at))
-}
-
-/// The time that a frame needs to a packet socket on `bridge` and back, without anybody who thinks about it.
-fn echo(host: &Host, bridge: &str, client: &RawClient, runs: usize) -> Result<Vec<Duration>> {
-    let socket = PacketSocket::open(host.namespace(), bridge)?;
-    let is_echo = |bytes: &[u8]| bytes.get(12..14) == Some(&ECHO);
-    let mut question = [0; 60];
-    question[..6].copy_from_slice(&socket.address().0);
-    question[6..12].copy_from_slice(&client.mac().0);
-    question[12..14].copy_from_slice(&ECHO);
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                let Ok(frame) = socket.receive(Duration::from_millis(50)) else {
-                    return;
-                };
-                if let Some(mut frame) =
-                    frame.filter(|frame| !frame.outgoing && is_echo(&frame.bytes))
-                {
-                    let (to, from) = frame.bytes.split_at_mut(6);
-                    to.swap_with_slice(&mut from[..6]);
-                    let _ = socket.send(&frame.bytes);
-                }
-            }
+/// Every case once, then every case again; what has come of it is in `folder` after each.
+fn measure(extent: Extent, cases: &[&'static Case], folder: &Path) -> Result<Outcome> {
+    let mut outcome = Outcome {
+        extent,
+        machine: Machine::this(),
+        programs: machine::programs()?,
+        runs: Vec::new(),
+        report: Report::default(),
+        failures: Vec::new(),
+        complete: false,
+    };
+    let mut clock = Clock::new(extent, cases);
+    eprintln!(
+        "{} in {} runs, about {}; results so far are always in {}.",
+        if cases.len() == case::CASES.len() {
+            "All cases"
+        } else {
+            "Some cases"
+        },
+        extent.runs(),
+        minutes(clock.left()),
+        folder.display(),
+    );
+    for run in 0..extent.runs() {
+        outcome.runs.push(Run {
+            load_before: machine::load(),
+            load_after: None,
         });
-        let round_trips = (0..runs).map(|_| {
-            let start = SystemTime::now();
-            client.wire().send(&question)?;
-            loop {
-                let frame = client.wire().receive(PATIENCE)?.context("no echo")?;
-                if !frame.outgoing && is_echo(&frame.bytes) {
-                    return Ok(since(start, frame.at));
-                }
+        for case in cases {
+            let letters = case.letters;
+            let name = format!("{}/{} {letters} {}", run + 1, extent.runs(), case.name);
+            let left = minutes(clock.left());
+            let measured = step(&format!("{name}, {left} left"), || {
+                (case.measure)(extent, run, &mut outcome.report)
+            });
+            clock.passed(case.seconds(extent));
+            if let Err(error) = measured {
+                let error = format!("{error:#}");
+                eprintln!("{error}");
+                outcome.failures.push(Failure {
+                    letters,
+                    run,
+                    error,
+                });
             }
-        });
-        let round_trips = round_trips.collect();
-        over.store(true, Ordering::Relaxed);
-        round_trips
-    })
+            outcome.write(folder)?;
+        }
+        if let Some(last) = outcome.runs.last_mut() {
+            last.load_after = Some(machine::load());
+        }
+    }
+    outcome.complete = true;
+    outcome.write(folder)?;
+    Ok(outcome)
 }
 
-/// Both are on CLOCK_REALTIME; a step of that clock between them shows as a run of zero length.
-fn since(start: SystemTime, at: SystemTime) -> Duration {
-    at.duration_since(start).unwrap_or_default()
+/// How much time is left, by what the cases were expected to take and how much longer they took so far.
+struct Clock {
+    start: Instant,
+    expected: Duration,
+    passed: Duration,
+}
+
+impl Clock {
+    fn new(extent: Extent, cases: &[&Case]) -> Self {
+        let run: u32 = cases.iter().map(|case| case.seconds(extent)).sum();
+        let runs = u32::try_from(extent.runs()).unwrap_or(1);
+        Self {
+            start: Instant::now(),
+            expected: Duration::from_secs(u64::from(run)) * runs,
+            passed: Duration::ZERO,
+        }
+    }
+
+    fn passed(&mut self, seconds: u32) {
+        self.passed += Duration::from_secs(u64::from(seconds));
+    }
+
+    fn left(&self) -> Duration {
+        let rest = self.expected.saturating_sub(self.passed);
+        if self.passed.is_zero() {
+            return rest;
+        }
+        rest.mul_f64(self.start.elapsed().as_secs_f64() / self.passed.as_secs_f64())
+    }
+}
+
+/// A duration as one says it.
+fn minutes(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..90 => format!("{seconds} s"),
+        seconds => format!("{} min", (seconds + 30) / 60),
+    }
+}
+
+fn print_figures(all: &[Figures]) {
+    println!("\n{}", figures::header());
+    for one in all {
+        println!("{}", one.row());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_said_in_seconds_or_minutes() {
+        let said = [5, 89, 90, 930].map(|seconds| minutes(Duration::from_secs(seconds)));
+        assert_eq!(said, ["5 s", "89 s", "2 min", "16 min"]);
+    }
 }

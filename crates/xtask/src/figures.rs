@@ -1,6 +1,5 @@
 //! Figures: durations of equal runs, and what is quoted of them.
 
-use serde_json::json;
 use std::time::Duration;
 
 /// The durations of equal runs, in the order of their size.
@@ -24,18 +23,6 @@ impl Figures {
             .get(rank.saturating_sub(1))
             .copied()
             .unwrap_or_default()
-    }
-
-    /// `{name, runs, min_us, p50_us, p99_us, max_us}`.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        json!({
-            "name": self.name,
-            "runs": self.sorted.len(),
-            "min_us": microseconds(self.percentile(1)),
-            "p50_us": microseconds(self.percentile(50)),
-            "p99_us": microseconds(self.percentile(99)),
-            "max_us": microseconds(self.percentile(100)),
-        })
     }
 
     /// A row of the table under [`header`].

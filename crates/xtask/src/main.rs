@@ -51,7 +51,7 @@ enum Command {
     Test(test::Arguments),
     /// A hypervisor, a fabric and three VMs with three DHCP clients, in private namespaces
     Demo(demo::Arguments),
-    /// How long it takes from a link to an address
+    /// slash32 beside other DHCP servers: how fast, how small
     Bench(bench::Arguments),
     /// What no test thought of: libFuzzer on the core, the options, the records and the config
     Fuzz(fuzz::Arguments),

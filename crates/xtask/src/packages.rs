@@ -93,6 +93,26 @@ pub(crate) const FORMER_SERVER: &[Package] = &[Package {
     service: Some("isc-dhcp-server.service"),
 }];
 
+/// Who slash32 is measured beside. Their daemons run in namespaces of the bench alone.
+pub(crate) const PEERS: &[Package] = &[
+    package("dnsmasq-base", "a DHCP server: dnsmasq"),
+    Package {
+        name: "udhcpd",
+        purpose: "a DHCP server: busybox udhcpd",
+        service: Some("udhcpd.service"),
+    },
+    Package {
+        name: "isc-dhcp-server",
+        purpose: "a DHCP server: dhcpd",
+        service: Some("isc-dhcp-server.service"),
+    },
+    Package {
+        name: "kea-dhcp4-server",
+        purpose: "a DHCP server: Kea",
+        service: Some("kea-dhcp4-server.service"),
+    },
+];
+
 /// Who reads the agent's metrics.
 pub(crate) const METRICS: &[Package] = &[Package {
     name: "prometheus",

@@ -12,6 +12,15 @@ pub(crate) enum Extent {
 }
 
 impl Extent {
+    /// As it is said in what is printed.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Standard => "standard",
+            Self::Full => "full",
+        }
+    }
+
     /// How often everything is measured, in turns.
     pub(crate) fn runs(self) -> usize {
         match self {
@@ -20,6 +29,7 @@ impl Extent {
         }
     }
 
+    #[expect(dead_code, reason = "the cases with many links come next")]
     /// The numbers of links that are served at once.
     pub(crate) fn links(self) -> &'static [u32] {
         match self {

@@ -4,7 +4,8 @@
 //! messages that it finds malformed, and frames of the same size that never reach it. The last is what the machine charges for
 //! so many frames whoever reads them. The four are measured in turns, so that what else the machine does falls on all.
 
-use super::{CONFIG, PATIENCE, Switch, ask, link};
+use super::client::{PATIENCE, ask};
+use super::link::{CONFIG, Switch, link};
 use crate::figures::Figures;
 use crate::step::step;
 use anyhow::Result;
@@ -49,7 +50,7 @@ pub(super) fn measure() -> Result<Flooded> {
     let mut others = Vec::new();
     for number in OTHERS {
         let mut client = link(&host, &clients, &agent, number)?;
-        switch.up(number)?;
+        switch.up(&format!("vnet{number}"))?;
         agent.wait(&format!("virbr{number}"), "ready", PATIENCE)?;
         client.bind()?;
         others.push(client);
@@ -125,7 +126,7 @@ fn asked(others: &mut [RawClient]) -> Result<Vec<Duration>> {
         for client in &mut *others {
             let discover = client.discover();
             client.wire().discard()?;
-            took.push(ask(client, &discover, message_type::OFFER)?);
+            took.push(ask(client, &discover, message_type::OFFER)?.0);
             next += PACE;
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }

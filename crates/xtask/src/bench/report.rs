@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 /// Who is measured.
+#[expect(dead_code, reason = "the cases with many links come next")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Subject {
     /// slash32 as it is released.
@@ -60,6 +61,66 @@ pub(crate) enum Unit {
     Ratio,
 }
 
+impl Unit {
+    /// As it stands behind a number; empty for numbers that have none.
+    pub(crate) fn symbol(self) -> &'static str {
+        match self {
+            Self::Microseconds => "µs",
+            Self::Milliseconds => "ms",
+            Self::Seconds => "s",
+            Self::Kibibytes => "KiB",
+            Self::Count => "",
+            Self::Ratio => "×",
+        }
+    }
+
+    /// A value as the tables say it: three digits and the symbol, from 1,024 KiB on in MiB.
+    pub(crate) fn text(self, value: f64) -> String {
+        let (scale, symbol) = self.scale(value);
+        let number = self.number(value / scale);
+        format!("{number} {symbol}").trim_end().to_owned()
+    }
+
+    /// A limit: the same without digits that say nothing.
+    pub(crate) fn limit(self, value: f64) -> String {
+        let (scale, symbol) = self.scale(value);
+        format!("{} {symbol}", value / scale).trim_end().to_owned()
+    }
+
+    /// Two values, without the symbol, scaled as `median` is.
+    pub(crate) fn range(self, quote: Quote) -> String {
+        let (scale, _) = self.scale(quote.median);
+        let [least, most] = [quote.least, quote.most].map(|value| self.number(value / scale));
+        format!("{least}–{most}")
+    }
+
+    /// What is counted is whole, but for medians between two.
+    fn number(self, value: f64) -> String {
+        match self {
+            Self::Count if value.fract() == 0.0 => format!("{value:.0}"),
+            _ => significant(value),
+        }
+    }
+
+    fn scale(self, value: f64) -> (f64, &'static str) {
+        match self {
+            Self::Kibibytes if value >= 1024.0 => (1024.0, "MiB"),
+            other => (1.0, other.symbol()),
+        }
+    }
+}
+
+/// Three significant digits, at most three behind the point, without an exponent.
+pub(crate) fn significant(value: f64) -> String {
+    let digits = match value.abs() {
+        size if size >= 99.95 || size == 0.0 => 0,
+        size if size >= 9.995 => 1,
+        size if size >= 0.9995 => 2,
+        _ => 3,
+    };
+    format!("{value:.digits$}")
+}
+
 /// What is measured. `case` is its group in the tables.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Figure {
@@ -77,6 +138,17 @@ pub(crate) struct Key {
     /// How many links were there.
     pub(crate) links: u32,
     pub(crate) subject: Subject,
+}
+
+impl Key {
+    /// The same of slash32, with which it is compared; `None` when it is slash32's own.
+    pub(crate) fn of_slash32(self) -> Option<Self> {
+        let ours = Self {
+            subject: Subject::Slash32,
+            ..self
+        };
+        (self != ours).then_some(ours)
+    }
 }
 
 /// All readings: by what they are of, the value of each run (`None` where a run has none).
@@ -166,6 +238,18 @@ mod tests {
         assert_eq!((quote.median, quote.least, quote.most), (2.0, 1.0, 3.0));
         assert_eq!(Quote::of([1.0, 2.0]).unwrap().median, 1.5);
         assert_eq!(Quote::of([]), None);
+    }
+
+    #[test]
+    fn values_have_three_digits_and_large_memory_is_in_mebibytes() {
+        assert_eq!(Unit::Milliseconds.text(5.051), "5.05 ms");
+        assert_eq!(Unit::Microseconds.text(48_008.4), "48008 µs");
+        assert_eq!(Unit::Count.text(2.0), "2");
+        assert_eq!(Unit::Kibibytes.text(529.4), "529 KiB");
+        assert_eq!(Unit::Kibibytes.text(16_077.0), "15.7 MiB");
+        assert_eq!(Unit::Kibibytes.limit(16_384.0), "16 MiB");
+        let quote = Quote::of([1000.0, 1024.0, 2048.0]).unwrap();
+        assert_eq!(Unit::Kibibytes.range(quote), "0.977–2.00");
     }
 
     #[test]
