@@ -8,19 +8,26 @@
 //! reached, [`outcome`] all of that and where it was measured; [`table`] and [`json`] say it.
 
 mod case;
+mod cgroup;
 mod client;
+mod crowd;
 mod extent;
 mod figure;
 mod flood;
+mod gate;
 mod handshake;
 mod hook;
 mod json;
+mod lab;
 mod leave;
 mod link;
 mod machine;
 mod outcome;
+mod peer;
 mod report;
 mod sample;
+mod scale;
+mod slash32;
 mod start;
 mod table;
 mod target;

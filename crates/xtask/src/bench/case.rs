@@ -2,7 +2,7 @@
 
 use super::extent::Extent;
 use super::report::Report;
-use super::{handshake, leave, start};
+use super::{handshake, leave, scale, start};
 use anyhow::{Result, bail};
 
 /// What measures everything of its case, or cases, once, and takes the readings into the report.
@@ -32,6 +32,12 @@ pub(crate) const CASES: &[Case] = &[
         name: "handshakes",
         seconds: [15, 40, 40],
         measure: handshake::measure,
+    },
+    Case {
+        letters: "cdgh",
+        name: "many links: served, memory, idle, restart",
+        seconds: [110, 300, 900],
+        measure: scale::measure,
     },
     Case {
         letters: "f",

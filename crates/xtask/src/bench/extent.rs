@@ -29,7 +29,6 @@ impl Extent {
         }
     }
 
-    #[expect(dead_code, reason = "the cases with many links come next")]
     /// The numbers of links that are served at once.
     pub(crate) fn links(self) -> &'static [u32] {
         match self {

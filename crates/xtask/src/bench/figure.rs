@@ -24,19 +24,70 @@ pub(crate) const RENEWAL_P99: Figure = figure('b', "renewal, p99", Unit::Microse
 pub(crate) const ECHO: Figure = figure('b', "raw echo, p50", Unit::Microseconds);
 pub(crate) const ECHO_P99: Figure = figure('b', "raw echo, p99", Unit::Microseconds);
 
-/// From "all links are there" to the last ACK; with slash32 every host route is there by then.
-pub(crate) const ALL_SERVED: Figure = figure('c', "every VM has its ACK", Unit::Seconds);
-/// All processes, user and system, until then.
+/// slash32: every VM has its ACK, and its host route is in the kernel. The others make no routes: the ACK. From the moment at
+/// which the links come up, or at which the first process is started and the links are there. No reading where a VM was not
+/// served within a minute.
+pub(crate) const ALL_SERVED: Figure = figure('c', "every VM served", Unit::Seconds);
+/// A VM is served as in [`ALL_SERVED`].
+pub(crate) const VMS_SERVED: Figure = figure('c', "VMs served within a minute", Unit::Count);
+/// As rtnetlink told it: it can be late, but never early.
+pub(crate) const ROUTE_BEFORE_ACK: Figure = figure(
+    'c',
+    "VMs whose route was seen before their ACK",
+    Unit::Count,
+);
+pub(crate) const ANY_OFFER: Figure = figure('c', "first OFFER to any VM", Unit::Milliseconds);
+/// All processes, those too that have ended, user and system, until all are served.
 pub(crate) const CPU: Figure = figure('c', "processor time for that", Unit::Seconds);
-/// Agent and responders, user time alone, by the number of links.
+pub(crate) const CPU_USER: Figure = figure('c', "of that: user", Unit::Seconds);
+pub(crate) const CPU_SYSTEM: Figure = figure('c', "of that: system", Unit::Seconds);
+/// Whatever ran meanwhile, kernel threads and strangers too, but not the clients.
+pub(crate) const CPU_MACHINE: Figure = figure(
+    'c',
+    "processor time of the whole machine, without clients",
+    Unit::Seconds,
+);
+/// All processes, user time alone, by the number of links.
 pub(crate) const USER_CPU_PER_LINK: Figure = figure('c', "user time per link", Unit::Microseconds);
 
+/// While all are served and nobody asks; the median of the processes.
 pub(crate) const PSS: Figure = figure('d', "PSS of a responder or daemon", Unit::Kibibytes);
+/// The median, too.
+pub(crate) const PRIVATE: Figure = figure(
+    'd',
+    "private memory of a responder or daemon",
+    Unit::Kibibytes,
+);
+/// The median, too.
+pub(crate) const PAGE_TABLES: Figure =
+    figure('d', "page tables of a responder or daemon", Unit::Kibibytes);
+pub(crate) const PSS_OF_ALL: Figure =
+    figure('d', "PSS of all responders or daemons", Unit::Kibibytes);
 pub(crate) const AGENT_RSS: Figure = figure('d', "RSS of the agent", Unit::Kibibytes);
+pub(crate) const AGENT_PSS: Figure = figure('d', "PSS of the agent", Unit::Kibibytes);
+/// Over the links alone; the kernel's: what the links alone take.
+pub(crate) const SLAB: Figure = figure('d', "kernel slabs per VM", Unit::Kibibytes);
+/// The part that the kernel cannot give back.
+pub(crate) const SLAB_UNRECLAIMABLE: Figure =
+    figure('d', "kernel slabs per VM, not reclaimable", Unit::Kibibytes);
+/// Where the memory controller is ours to use.
+pub(crate) const CHARGED: Figure = figure('d', "charged to the cgroup, per VM", Unit::Kibibytes);
 
-/// How often all responders, or daemons, ran in 60 s without a frame.
+/// How often all responders, or daemons, ran in 60 s without a frame. A shorter look is counted up to that.
 pub(crate) const WAKE_UPS: Figure = figure('g', "wake-ups of all in 60 s", Unit::Count);
+pub(crate) const IDLE_CPU: Figure =
+    figure('g', "processor time of all in 60 s", Unit::Microseconds);
 pub(crate) const AGENT_WAKE_UPS: Figure = figure('g', "wake-ups of the agent in 60 s", Unit::Count);
+pub(crate) const AGENT_IDLE_CPU: Figure = figure(
+    'g',
+    "processor time of the agent in 60 s",
+    Unit::Microseconds,
+);
+
+/// From the start of an agent whose predecessor was killed until it says that it is in charge of every link.
+pub(crate) const IN_CHARGE: Figure = figure('h', "start to in charge again", Unit::Milliseconds);
+/// Added or deleted, until every link is listed as bound again.
+pub(crate) const ROUTES_TOUCHED: Figure = figure('h', "routes touched by that", Unit::Count);
 
 /// The kernel's own times: RTM_DELLINK of the tap, RTM_DELROUTE, RTM_NEWROUTE.
 pub(crate) const WITHDRAWN: Figure = figure('f', "tap gone to route gone, p50", Unit::Milliseconds);

@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 pub(crate) enum Subject {
     /// slash32 as it is released.
     Slash32,
-    /// slash32 with every link there already when its agent starts, as when a host boots.
-    Slash32Boot,
+    /// slash32 whose agent runs already when all links come up at once. Else the links are there when it starts, as with the
+    /// others, and as when a host boots.
+    Slash32Running,
     /// slash32 with the responder that uses the standard library.
     Slash32Std,
     /// dnsmasq, without its ping.
@@ -33,7 +34,7 @@ impl Subject {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Slash32 => "slash32",
-            Self::Slash32Boot => "slash32, host boot",
+            Self::Slash32Running => "slash32, running before",
             Self::Slash32Std => "slash32, std responder",
             Self::Dnsmasq => "dnsmasq",
             Self::Udhcpd => "udhcpd",
