@@ -125,20 +125,21 @@ impl Namespace {
     /// Starts `command` in all the namespaces. Its pid (and the pid of what it starts) is known inside by another number.
     pub fn spawn(&self, command: &mut Command) -> Result<Process> {
         let name = command.get_program().to_owned();
-        let child = in_a_thread(|| {
+        let child = self.within(|| Ok(command.env("PATH", PATH).spawn()?));
+        child
+            .map(Process::from)
+            .with_context(|| format!("cannot start {} in {}", name.display(), self.name))
+    }
+
+    /// Runs `work` in a thread that is in all the namespaces: programs that it starts are, too, and paths are those inside.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        in_a_thread(|| {
             unshare(CloneFlags::CLONE_FS)?;
             setns(&self.network, CloneFlags::CLONE_NEWNET)?;
             setns(&self.uts, CloneFlags::CLONE_NEWUTS)?;
             setns(&self.pids, CloneFlags::CLONE_NEWPID)?;
             setns(&self.mounts, CloneFlags::CLONE_NEWNS)?;
-            command
-                .env("PATH", PATH)
-                .spawn()
-                .map_err(anyhow::Error::from)
-        });
-        Ok(Process {
-            child: child
-                .with_context(|| format!("cannot start {} in {}", name.display(), self.name))?,
+            work()
         })
     }
 
@@ -316,6 +317,12 @@ impl Process {
         })?;
         output.status = self.child.wait()?;
         Ok(output)
+    }
+}
+
+impl From<Child> for Process {
+    fn from(child: Child) -> Self {
+        Self { child }
     }
 }
 

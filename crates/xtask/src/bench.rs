@@ -14,6 +14,7 @@ mod crowd;
 mod extent;
 mod figure;
 mod flood;
+mod floor;
 mod gate;
 mod handshake;
 mod hook;
@@ -33,7 +34,6 @@ mod table;
 mod target;
 
 use crate::figures::{self, Figures};
-use crate::step::step;
 use crate::{cargo, packages, privilege};
 use anyhow::{Context, Result, bail};
 use case::Case;
@@ -43,6 +43,19 @@ use outcome::{Failure, Outcome, Run};
 use report::Report;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+/// The config of an agent that gives every link an address.
+const CONFIG: &str = r#"
+[[network]]
+name = "bench"
+links = ["virbr*"]
+gateway = "169.254.0.1"
+allocation = "automatic"
+
+[[network.subnet]]
+prefix = "203.0.112.0/20"
+pools = ["203.0.112.1-203.0.127.254"]
+"#;
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -169,13 +182,12 @@ fn measure(extent: Extent, cases: &[&'static Case], folder: &Path) -> Result<Out
             let letters = case.letters;
             let name = format!("{}/{} {letters} {}", run + 1, extent.runs(), case.name);
             let left = minutes(clock.left());
-            let measured = step(&format!("{name}, {left} left"), || {
-                (case.measure)(extent, run, &mut outcome.report)
-            });
+            eprintln!("\n{name}, about {left} left");
+            let measured = (case.measure)(extent, run, &mut outcome.report);
             clock.passed(case.seconds(extent));
             if let Err(error) = measured {
                 let error = format!("{error:#}");
-                eprintln!("{error}");
+                eprintln!("error: {error}");
                 outcome.failures.push(Failure {
                     letters,
                     run,

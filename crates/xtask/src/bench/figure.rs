@@ -10,6 +10,13 @@ const fn figure(case: char, name: &'static str, unit: Unit) -> Figure {
 pub(crate) const START: Figure = figure('a', "start to first OFFER", Unit::Milliseconds);
 /// Through the running agent: from just before a veth becomes the port of a known bridge that is up.
 pub(crate) const LINK_UP: Figure = figure('a', "link up to first OFFER", Unit::Milliseconds);
+/// The same with a tap as the port, as QEMU has it.
+pub(crate) const TAP_UP: Figure = figure('a', "tap up to first OFFER", Unit::Milliseconds);
+/// What the kernel takes to start a static program and to say that it has ended.
+pub(crate) const SPAWN: Figure =
+    figure('a', "start and end of a static program", Unit::Microseconds);
+/// RTM_NEWROUTE with its acknowledgement, one by one.
+pub(crate) const ROUTE_ADD: Figure = figure('a', "one host route added", Unit::Microseconds);
 
 /// On a link that was never bound before: the route is claimed and installed before the ACK.
 pub(crate) const FIRST_DORA: Figure = figure('b', "first DORA, p50", Unit::Microseconds);

@@ -4,8 +4,9 @@
 //! messages that it finds malformed, and frames of the same size that never reach it. The last is what the machine charges for
 //! so many frames whoever reads them. The four are measured in turns, so that what else the machine does falls on all.
 
+use super::CONFIG;
 use super::client::{PATIENCE, ask};
-use super::link::{CONFIG, Switch, link};
+use super::link::{Kind, Switch, link};
 use crate::figures::Figures;
 use crate::step::step;
 use anyhow::Result;
@@ -49,7 +50,7 @@ pub(super) fn measure() -> Result<Flooded> {
     let mut switch = Switch::new(host.namespace())?;
     let mut others = Vec::new();
     for number in OTHERS {
-        let mut client = link(&host, &clients, &agent, number)?;
+        let mut client = link(&host, &clients, &agent, Kind::Veth, number)?;
         switch.up(&format!("vnet{number}"))?;
         agent.wait(&format!("virbr{number}"), "ready", PATIENCE)?;
         client.bind()?;

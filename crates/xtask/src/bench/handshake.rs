@@ -2,10 +2,11 @@
 
 use super::client::{ask, dora, echo, offer_after};
 use super::extent::Extent;
-use super::figure;
-use super::link::{self, CONFIG, Switch, link};
+use super::link::{self, Kind, Switch, link};
 use super::report::{Report, Subject};
 use super::sample::Sample;
+use super::{CONFIG, figure};
+use crate::step::step;
 use anyhow::{Context, Result};
 use slash32_tests::dhcp::message_type;
 use slash32_tests::{Agent, Host, Namespace};
@@ -20,7 +21,7 @@ fn times(extent: Extent) -> (usize, usize) {
 
 /// Measures everybody once. Errors: an answer does not come.
 pub(super) fn measure(extent: Extent, run: usize, report: &mut Report) -> Result<()> {
-    slash32(extent, run, report)
+    step("slash32", || slash32(extent, run, report))
 }
 
 fn slash32(extent: Extent, run: usize, report: &mut Report) -> Result<()> {
@@ -32,7 +33,7 @@ fn slash32(extent: Extent, run: usize, report: &mut Report) -> Result<()> {
     let mut first = Vec::new();
     let mut last = None;
     for number in 1..=links {
-        let mut client = link(&host, &clients, &agent, number)?;
+        let mut client = link(&host, &clients, &agent, Kind::Veth, number)?;
         let port = format!("vnet{number}");
         let (_, offer, ()) = offer_after(&mut client, || Ok((switch.up(&port)?, ())))?;
         let (took, ack) = dora(&mut client, &offer)?;

@@ -5,6 +5,7 @@ use super::extent::Extent;
 use super::figure;
 use super::report::{Report, Subject};
 use super::sample::Sample;
+use crate::step::step;
 use anyhow::{Context, Result};
 use slash32_tests::{Agent, Change, Host, RouteChange, RouteMonitor, until};
 
@@ -35,13 +36,18 @@ fn times(extent: Extent) -> usize {
 /// From RTM_DELLINK of a VM's tap to RTM_DELROUTE of its host route, and to RTM_NEWROUTE of the VM that waited for its address.
 /// Errors: the address does not move.
 pub(super) fn measure(extent: Extent, run: usize, report: &mut Report) -> Result<()> {
+    let times = times(extent);
+    step(&format!("{times} VMs that go"), || gone(times, run, report))
+}
+
+fn gone(times: usize, run: usize, report: &mut Report) -> Result<()> {
     let host = Host::new()?;
     let mut agent = Agent::start(&host, CONFIG)?;
     let routes = RouteMonitor::open(host.namespace())?;
     let (mut withdrawn, mut given) = (Vec::new(), Vec::new());
     let mut holder = host.raw_vm(1)?;
     agent.wait("virbr1", "ready", PATIENCE)?;
-    for time in 0..times(extent) {
+    for time in 0..times {
         let (from, to) = if time % 2 == 0 { (1, 2) } else { (2, 1) };
         let waiting = host.raw_vm(to)?;
         agent.wait(&format!("virbr{to}"), "unassigned", PATIENCE)?;

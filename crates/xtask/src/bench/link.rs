@@ -1,38 +1,49 @@
-//! A VM's link on a hypervisor without a VM: a bridge, and a veth pair whose far end is in the clients' namespace.
+//! A VM's link on a hypervisor, without a VM: a bridge with one port.
 
 use super::client::PATIENCE;
 use anyhow::{Context, Result};
-use slash32_tests::{Agent, Host, Namespace, RawClient};
+use slash32_tests::{Agent, Host, Namespace, RawClient, Tap, guest_mac};
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
-/// The config of an agent that gives every link an address.
-pub(super) const CONFIG: &str = r#"
-[[network]]
-name = "bench"
-links = ["virbr*"]
-gateway = "169.254.0.1"
-allocation = "automatic"
-
-[[network.subnet]]
-prefix = "203.0.112.0/20"
-pools = ["203.0.112.1-203.0.127.254"]
-"#;
-
 /// So many links are deleted at once: each time the kernel waits once, and stands still no longer than that.
 const GROUP: usize = 40;
 
+/// What a VM's port is.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// A veth: the client is a packet socket on its far end, with the kernel's timestamps.
+    Veth,
+    /// A tap: the client holds its far end, as QEMU does. The link goes with it.
+    Tap,
+}
+
 /// Makes bridge and VM link `number`, complete but for the port, which is down.
-pub(super) fn make(host: &Host, clients: &Namespace, number: usize) -> Result<RawClient> {
-    let bridge = format!("virbr{number}");
+pub(super) fn make(
+    host: &Host,
+    clients: &Namespace,
+    kind: Kind,
+    number: usize,
+) -> Result<RawClient> {
+    let (bridge, port) = (format!("virbr{number}"), format!("vnet{number}"));
     host.bridge(&bridge)?;
-    let pid = clients.pid();
-    host.namespace().ip(&format!(
-        "link add vnet{number} master {bridge} type veth peer name vm{number} netns {pid}"
-    ))?;
-    clients.ip(&format!("link set vm{number} up"))?;
-    RawClient::on(clients, &format!("vm{number}"))
+    match kind {
+        Kind::Veth => {
+            let pid = clients.pid();
+            host.namespace().ip(&format!(
+                "link add {port} master {bridge} type veth peer name vm{number} netns {pid}"
+            ))?;
+            clients.ip(&format!("link set vm{number} up"))?;
+            RawClient::on(clients, &format!("vm{number}"))
+        }
+        Kind::Tap => {
+            let tap = Tap::open(host.namespace(), &port)?;
+            host.namespace()
+                .ip(&format!("link set {port} master {bridge}"))?;
+            Ok(RawClient::new(tap, guest_mac(u16::try_from(number)?)))
+        }
+    }
 }
 
 /// The same, when the agent knows it.
@@ -40,9 +51,10 @@ pub(super) fn link(
     host: &Host,
     clients: &Namespace,
     agent: &Agent<'_>,
+    kind: Kind,
     number: usize,
 ) -> Result<RawClient> {
-    let client = make(host, clients, number)?;
+    let client = make(host, clients, kind, number)?;
     agent.wait(&format!("virbr{number}"), "idle", PATIENCE)?;
     Ok(client)
 }

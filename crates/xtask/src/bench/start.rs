@@ -1,43 +1,154 @@
 //! Case a: from the start of a responder or daemon to the first OFFER, and from a link to it through the running agent.
+//!
+//! The clients ask already. What starts writes no config and makes no link meanwhile: both are there. For a responder, what the
+//! agent does for it counts: its listening socket, its start, its two sockets and its binding.
 
-use super::client::offer_after;
+use super::client::{PATIENCE, offer_after};
 use super::extent::Extent;
-use super::figure;
-use super::link::{self, CONFIG, Switch, link};
-use super::report::{Report, Subject};
+use super::link::{self, Kind, Switch, link};
+use super::report::{Figure, Report, Subject};
 use super::sample::Sample;
-use anyhow::Result;
-use slash32_tests::{Agent, Host, Namespace};
+use super::{CONFIG, figure, floor};
+use crate::step::step;
+use anyhow::{Context, Result};
+use slash32_binding::{Binding, Generation};
+use slash32_ipc::{Hello, MAX_DOWN, ToResponder};
+use slash32_sys::fd::AsFd;
+use slash32_sys::{idle, packet, seqpacket};
+use slash32_tests::{Agent, GATEWAY, Host, Namespace, Process, RawClient, binary, bridge_mac};
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
-/// How many links come up, and how often a responder or daemon is started.
-fn times(extent: Extent) -> (usize, usize) {
+/// What the VM gets.
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 112, 1);
+
+/// How many links come up, how often a responder or daemon is started, and how often the kernel is asked.
+fn times(extent: Extent) -> (usize, usize, usize) {
     match extent {
-        Extent::Quick => (20, 7),
-        Extent::Standard | Extent::Full => (60, 21),
+        Extent::Quick => (20, 7, 200),
+        Extent::Standard | Extent::Full => (60, 21, 1000),
     }
 }
 
 /// Measures everybody once. Errors: an OFFER does not come.
 pub(super) fn measure(extent: Extent, run: usize, report: &mut Report) -> Result<()> {
-    let (links, _) = times(extent);
-    link_up(links, run, report)
+    let (links, starts, floors) = times(extent);
+    step("links that come up", || {
+        link_up(Kind::Veth, figure::LINK_UP, links, run, report)?;
+        link_up(Kind::Tap, figure::TAP_UP, links, run, report)
+    })?;
+    step("responders and daemons that start", || {
+        started(starts, run, report)
+    })?;
+    step("what the kernel takes", || {
+        floor::measure(floors, run, report)
+    })
 }
 
 /// From just before a link comes up to its first OFFER, through an agent that knows its bridge.
-fn link_up(links: usize, run: usize, report: &mut Report) -> Result<()> {
+fn link_up(
+    kind: Kind,
+    figure: Figure,
+    links: usize,
+    run: usize,
+    report: &mut Report,
+) -> Result<()> {
     let host = Host::new()?;
     let clients = Namespace::new("clients")?;
     let mut agent = Agent::start(&host, CONFIG)?;
     let mut switch = Switch::new(host.namespace())?;
     let mut offered = Vec::new();
+    let mut there = Vec::new();
     for number in 1..=links {
-        let mut client = link(&host, &clients, &agent, number)?;
+        let mut client = link(&host, &clients, &agent, kind, number)?;
         let port = format!("vnet{number}");
         let (took, ..) = offer_after(&mut client, || Ok((switch.up(&port)?, ())))?;
         offered.push(took);
+        there.push(client);
     }
     agent.hush();
-    Sample::new(offered).take(report, run, Subject::Slash32, [Some(figure::LINK_UP), None]);
+    Sample::new(offered).take(report, run, Subject::Slash32, [Some(figure), None]);
     drop(agent);
     link::delete(&host, 1..=links)
+}
+
+/// Everybody is started on the same link, one after the other, again and again.
+fn started(times: usize, run: usize, report: &mut Report) -> Result<()> {
+    let host = Host::new()?;
+    let clients = Namespace::new("clients")?;
+    let mut client = link::make(&host, &clients, Kind::Veth, 1)?;
+    host.namespace().ip("link set vnet1 up")?;
+    host.wait_forwarding("vnet1")?;
+    let mut subjects = vec![(Subject::Slash32, Some(binary("slash32-responder")?))];
+    if let Some(program) = std_responder()? {
+        subjects.push((Subject::Slash32Std, Some(program)));
+    }
+    let mut durations = vec![Vec::new(); subjects.len()];
+    for _ in 0..times {
+        for ((_, program), durations) in subjects.iter().zip(&mut durations) {
+            if let Some(program) = program {
+                durations.push(responder(&host, &mut client, program)?);
+            }
+        }
+    }
+    for ((subject, _), durations) in subjects.iter().zip(durations) {
+        Sample::new(durations).take(report, run, *subject, [Some(figure::START), None]);
+    }
+    Ok(())
+}
+
+/// The responder that uses the standard library, where it was built beside the other.
+fn std_responder() -> Result<Option<PathBuf>> {
+    let path = binary("slash32-responder")?.with_file_name("std/slash32-responder");
+    Ok(path.is_file().then_some(path))
+}
+
+/// Starts a responder, is its agent until the first OFFER, and ends it.
+fn responder(host: &Host, client: &mut RawClient, program: &Path) -> Result<std::time::Duration> {
+    let namespace = host.namespace();
+    namespace.ip(&format!("addr replace {GATEWAY}/32 dev virbr1"))?;
+    let ifindex = fs::read_to_string(namespace.path("/sys/class/net/virbr1/ifindex"))?;
+    let ifindex: u32 = ifindex.trim().parse()?;
+    let folder = tempfile::Builder::new().prefix("s32-").tempdir_in("/tmp")?;
+    let socket = folder.path().join("virbr1.sock").display().to_string();
+    let mut command = Command::new(program);
+    command.args(["--user", "65534:65534"]).env_clear();
+    command.current_dir("/").stdout(Stdio::null());
+    let hello = hello();
+
+    let begin = || {
+        namespace.within(|| {
+            let start = SystemTime::now();
+            let listener = seqpacket::listen(&socket)?;
+            let process = command.stdin(Stdio::from(listener)).spawn();
+            let process = Process::from(process.context("the responder cannot be started")?);
+            let packets = packet::open(ifindex)?;
+            let idle = idle::open("virbr1", GATEWAY)?;
+            let agent = seqpacket::connect(&socket)?;
+            let descriptors = [packets.as_fd(), idle.as_fd()];
+            seqpacket::send_with(agent.as_fd(), &hello, &descriptors)?;
+            Ok((start, (process, agent)))
+        })
+    };
+    let (took, _, (mut process, _agent)) = offer_after(client, begin)?;
+    process.child().kill()?;
+    process.wait(PATIENCE)?;
+    Ok(took)
+}
+
+/// The binding, as the agent says it.
+fn hello() -> Vec<u8> {
+    let mut binding = Binding::new(ADDRESS, GATEWAY);
+    binding.server_mac = bridge_mac("virbr1");
+    let hello = ToResponder::Hello(Hello {
+        generation: Generation(1),
+        confirmed: true,
+        binding,
+    });
+    let mut record = [0; MAX_DOWN];
+    let length = hello.encode(&mut record);
+    record[..length].to_vec()
 }

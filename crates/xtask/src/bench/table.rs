@@ -78,7 +78,8 @@ fn failures(outcome: &Outcome) -> String {
     let mut list = String::new();
     for failure in &outcome.failures {
         let (letters, run) = (failure.letters, failure.run + 1);
-        let _ = writeln!(list, "- case {letters}, run {run}: {}", failure.error);
+        let line = failure.error.lines().next().unwrap_or_default();
+        let _ = writeln!(list, "- case {letters}, run {run}: {line}");
     }
     list
 }
