@@ -52,7 +52,7 @@ pub(crate) fn of(outcome: &Outcome) -> Value {
 }
 
 fn reading(report: &Report, key: Key) -> Value {
-    let ratio = key.of_slash32().and_then(|ours| report.ratio(key, ours));
+    let ratio = report.to_slash32(key);
     json!({
         "case": key.figure.case,
         "figure": key.figure.name,

@@ -1,6 +1,7 @@
 //! A VM's link on a hypervisor, without a VM: a bridge with one port.
 
 use super::client::PATIENCE;
+use super::peer::PeerLink;
 use anyhow::{Context, Result};
 use slash32_tests::{Agent, Host, Namespace, RawClient, Tap, guest_mac};
 use std::io::Write;
@@ -57,6 +58,22 @@ pub(super) fn link(
     let client = make(host, clients, kind, number)?;
     agent.wait(&format!("virbr{number}"), "idle", PATIENCE)?;
     Ok(client)
+}
+
+/// Has the port of link `number` come up, and waits until it forwards.
+pub(super) fn raise(host: &Host, number: usize) -> Result<()> {
+    let port = format!("vnet{number}");
+    host.namespace().ip(&format!("link set {port} up"))?;
+    host.wait_forwarding(&port)
+}
+
+/// Link 1 as a peer is told of it.
+pub(super) fn for_peer(client: &RawClient) -> PeerLink {
+    PeerLink {
+        bridge: "virbr1".to_owned(),
+        number: 1,
+        vm: client.mac(),
+    }
 }
 
 /// Deletes the links that [`make`] has made, by their numbers. A namespace that is deleted with many links in it holds up

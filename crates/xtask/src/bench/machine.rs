@@ -1,6 +1,6 @@
 //! Where and of what the figures are: the machine, and the programs with their versions and sizes.
 
-use super::report::Subject;
+use super::report::{PEERS, Subject};
 use crate::cargo;
 use anyhow::{Context, Result};
 use slash32_tests::binary;
@@ -84,23 +84,25 @@ pub(crate) fn programs() -> Result<Vec<Program>> {
         version: tree(),
         size: None,
     });
-    for (subject, package) in PEERS {
+    for peer in PEERS {
         programs.push(Program {
-            name: subject.name().to_owned(),
-            version: package_version(package),
+            name: peer.name().to_owned(),
+            version: package_version(package(peer)),
             size: None,
         });
     }
     Ok(programs)
 }
 
-/// Who slash32 is compared with, and the Debian package that the program is of.
-const PEERS: [(Subject, &str); 4] = [
-    (Subject::Dnsmasq, "dnsmasq-base"),
-    (Subject::Udhcpd, "udhcpd"),
-    (Subject::Dhcpd, "isc-dhcp-server"),
-    (Subject::Kea, "kea-dhcp4-server"),
-];
+/// The Debian package of a peer's program.
+fn package(peer: Subject) -> &'static str {
+    match peer {
+        Subject::Udhcpd => "udhcpd",
+        Subject::Dhcpd => "isc-dhcp-server",
+        Subject::Kea => "kea-dhcp4-server",
+        _ => "dnsmasq-base",
+    }
+}
 
 /// Tag and commit of this tree, and whether it has changes that are in no commit.
 fn tree() -> String {

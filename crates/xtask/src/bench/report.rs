@@ -29,6 +29,14 @@ pub(crate) enum Subject {
     Kernel,
 }
 
+/// Who slash32 is compared with.
+pub(crate) const PEERS: [Subject; 4] = [
+    Subject::Dnsmasq,
+    Subject::Udhcpd,
+    Subject::Dhcpd,
+    Subject::Kea,
+];
+
 impl Subject {
     /// Its name in tables and plots.
     pub(crate) fn name(self) -> &'static str {
@@ -141,17 +149,6 @@ pub(crate) struct Key {
     pub(crate) subject: Subject,
 }
 
-impl Key {
-    /// The same of slash32, with which it is compared; `None` when it is slash32's own.
-    pub(crate) fn of_slash32(self) -> Option<Self> {
-        let ours = Self {
-            subject: Subject::Slash32,
-            ..self
-        };
-        (self != ours).then_some(ours)
-    }
-}
-
 /// All readings: by what they are of, the value of each run (`None` where a run has none).
 #[derive(Default, Debug)]
 pub(crate) struct Report {
@@ -206,6 +203,17 @@ impl Report {
     /// Median and range over the runs.
     pub(crate) fn quote(&self, key: Key) -> Option<Quote> {
         Quote::of(self.values(key).iter().copied().flatten())
+    }
+
+    /// How often as much `key` is as the same of slash32, within each run: of slash32 as it is released, or of its host boot
+    /// where only that was read. `None` when it is slash32's own.
+    pub(crate) fn to_slash32(&self, key: Key) -> Option<Quote> {
+        let of = |subject| Key { subject, ..key };
+        let ours = [Subject::Slash32, Subject::Slash32Boot].map(of);
+        let ours = ours
+            .into_iter()
+            .find(|ours| !self.values(*ours).is_empty())?;
+        (ours != key).then(|| self.ratio(key, ours)).flatten()
     }
 
     /// How often as much `key` is as `other`, within each run.
@@ -265,6 +273,20 @@ mod tests {
             .ratio(key(Subject::Dnsmasq), key(Subject::Slash32))
             .unwrap();
         assert_eq!((ratio.median, ratio.least, ratio.most), (4.0, 2.0, 4.0));
+    }
+
+    #[test]
+    fn slash32_is_compared_with_as_it_is_released_and_by_its_host_boot_where_only_that_was_read() {
+        let mut report = Report::default();
+        report.take(0, key(Subject::Slash32Boot), 2.0);
+        report.take(0, key(Subject::Kea), 6.0);
+        let ratio =
+            |report: &Report, subject| report.to_slash32(key(subject)).map(|one| one.median);
+        assert_eq!(ratio(&report, Subject::Kea), Some(3.0));
+        assert_eq!(ratio(&report, Subject::Slash32Boot), None);
+        report.take(0, key(Subject::Slash32), 1.0);
+        assert_eq!(ratio(&report, Subject::Kea), Some(6.0));
+        assert_eq!(ratio(&report, Subject::Slash32Boot), Some(2.0));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Case a: from the start of a responder or daemon to the first OFFER, and from a link to it through the running agent.
 //!
 //! The clients ask already. What starts writes no config and makes no link meanwhile: both are there. For a responder, what the
-//! agent does for it counts: its listening socket, its start, its two sockets and its binding.
+//! agent does for it counts: its listening socket, its start, its two sockets and its binding. Peers are started by a shell, in the
+//! mode in which they become daemons.
 
+use super::cgroup::Cgroup;
 use super::client::{PATIENCE, offer_after};
 use super::extent::Extent;
 use super::link::{self, Kind, Switch, link};
-use super::report::{Figure, Report, Subject};
+use super::peer::Peer;
+use super::report::{Figure, PEERS, Report, Subject};
 use super::sample::Sample;
 use super::{CONFIG, figure, floor};
 use crate::step::step;
@@ -20,7 +23,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What the VM gets.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 112, 1);
@@ -80,24 +83,41 @@ fn started(times: usize, run: usize, report: &mut Report) -> Result<()> {
     let host = Host::new()?;
     let clients = Namespace::new("clients")?;
     let mut client = link::make(&host, &clients, Kind::Veth, 1)?;
-    host.namespace().ip("link set vnet1 up")?;
-    host.wait_forwarding("vnet1")?;
+    link::raise(&host, 1)?;
     let mut subjects = vec![(Subject::Slash32, Some(binary("slash32-responder")?))];
     if let Some(program) = std_responder()? {
         subjects.push((Subject::Slash32Std, Some(program)));
     }
+    subjects.extend(PEERS.map(|peer| (peer, None)));
     let mut durations = vec![Vec::new(); subjects.len()];
     for _ in 0..times {
-        for ((_, program), durations) in subjects.iter().zip(&mut durations) {
-            if let Some(program) = program {
-                durations.push(responder(&host, &mut client, program)?);
-            }
+        for ((subject, program), durations) in subjects.iter().zip(&mut durations) {
+            let took = match program {
+                Some(program) => responder(&host, &mut client, program),
+                None => daemon(&host, &mut client, *subject),
+            };
+            durations.push(took.with_context(|| subject.name())?);
         }
     }
     for ((subject, _), durations) in subjects.iter().zip(durations) {
         Sample::new(durations).take(report, run, *subject, [Some(figure::START), None]);
     }
     Ok(())
+}
+
+/// Has a shell that waits already start a peer, and ends that.
+fn daemon(host: &Host, client: &mut RawClient, subject: Subject) -> Result<Duration> {
+    let cgroup = Cgroup::new()?;
+    let links = [link::for_peer(client)];
+    let mut peer = Peer::prepare(subject, host.namespace(), &links, &cgroup)?;
+    let begin = || {
+        let start = SystemTime::now();
+        peer.start()?;
+        Ok((start, ()))
+    };
+    let (took, ..) = offer_after(client, begin)?;
+    peer.stop()?;
+    Ok(took)
 }
 
 /// The responder that uses the standard library, where it was built beside the other.
@@ -107,7 +127,7 @@ fn std_responder() -> Result<Option<PathBuf>> {
 }
 
 /// Starts a responder, is its agent until the first OFFER, and ends it.
-fn responder(host: &Host, client: &mut RawClient, program: &Path) -> Result<std::time::Duration> {
+fn responder(host: &Host, client: &mut RawClient, program: &Path) -> Result<Duration> {
     let namespace = host.namespace();
     namespace.ip(&format!("addr replace {GATEWAY}/32 dev virbr1"))?;
     let ifindex = fs::read_to_string(namespace.path("/sys/class/net/virbr1/ifindex"))?;
@@ -136,6 +156,8 @@ fn responder(host: &Host, client: &mut RawClient, program: &Path) -> Result<std:
     let (took, _, (mut process, _agent)) = offer_after(client, begin)?;
     process.child().kill()?;
     process.wait(PATIENCE)?;
+    // Peers bring an address of their own.
+    namespace.ip("addr flush dev virbr1")?;
     Ok(took)
 }
 

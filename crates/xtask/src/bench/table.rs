@@ -70,7 +70,7 @@ fn figures(report: &Report, case: char) -> String {
 
 /// How often as much a subject takes as slash32 does, in the same run.
 fn ratio(report: &Report, key: Key) -> Option<String> {
-    let ratio = report.ratio(key, key.of_slash32()?)?;
+    let ratio = report.to_slash32(key)?;
     ratio.median.is_finite().then(|| significant(ratio.median))
 }
 
