@@ -10,6 +10,9 @@ use crate::bench::lab::Lab;
 use crate::bench::report::Quote;
 use anyhow::{Context, Result};
 
+/// With fewer links than this the slabs tell more of what else the machine does.
+const ENOUGH: u32 = 100;
+
 /// The kernel's slabs at a moment, in KiB.
 pub(super) struct Kernel {
     slab: f64,
@@ -26,6 +29,9 @@ impl Kernel {
     }
 
     fn since(&self, before: &Self, page: &mut Page<'_>) {
+        if page.links < ENOUGH {
+            return;
+        }
         let links = f64::from(page.links);
         page.take(figure::SLAB, (self.slab - before.slab) / links);
         page.take(
