@@ -228,17 +228,28 @@ impl Message {
         else {
             return None;
         };
+        let checksum = udp.to_header().calc_checksum_ipv4_raw(
+            ip.header().source(),
+            ip.header().destination(),
+            udp.payload(),
+        );
+        if udp.source_port() == 67 && checksum.ok()? != udp.checksum() {
+            return None;
+        }
+        Self::read_unfinished(frame)
+    }
+
+    /// The same without a look at a reply's UDP checksum: a server that answers by its kernel's UDP leaves it to its NIC, too.
+    pub fn read_unfinished(frame: &[u8]) -> Option<Self> {
+        let packet = SlicedPacket::from_ethernet(frame).ok()?;
+        let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Udp(udp))) =
+            (packet.net, packet.transport)
+        else {
+            return None;
+        };
         let header = ip.header();
         let ports = (udp.source_port(), udp.destination_port());
         if !matches!(ports, (67 | 68, 67 | 68)) {
-            return None;
-        }
-        let checksum = udp.to_header().calc_checksum_ipv4_raw(
-            header.source(),
-            header.destination(),
-            udp.payload(),
-        );
-        if ports.0 == 67 && checksum.ok()? != udp.checksum() {
             return None;
         }
         if header.to_header().calc_header_checksum() != header.header_checksum() {

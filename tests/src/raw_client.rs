@@ -16,6 +16,7 @@ pub struct RawClient {
     wire: Box<dyn Wire>,
     mac: MacAddr,
     next_xid: u32,
+    read: fn(&[u8]) -> Option<Message>,
 }
 
 impl RawClient {
@@ -25,6 +26,7 @@ impl RawClient {
             wire: Box::new(wire),
             mac,
             next_xid: 0x5132_0001,
+            read: Message::read,
         }
     }
 
@@ -33,6 +35,14 @@ impl RawClient {
         let socket = PacketSocket::open(namespace, link)?;
         let mac = socket.address();
         Ok(Self::new(socket, mac))
+    }
+
+    /// The same client, which takes answers whose UDP checksum is [unfinished](Message::read_unfinished): other servers than
+    /// ours send by their kernel's UDP.
+    #[must_use]
+    pub fn of_any_server(mut self) -> Self {
+        self.read = Message::read_unfinished;
+        self
     }
 
     /// Its hardware address.
@@ -101,7 +111,7 @@ impl RawClient {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if let Some(frame) = self.wire.receive(left)? {
-                let message = Message::read(&frame.bytes)
+                let message = (self.read)(&frame.bytes)
                     .filter(|message| message.op == 2 && message.xid == xid);
                 if let Some(message) = message.filter(|_| !frame.outgoing) {
                     return Ok(Some((frame.at, message)));

@@ -44,19 +44,6 @@ use report::Report;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The config of an agent that gives every link an address.
-const CONFIG: &str = r#"
-[[network]]
-name = "bench"
-links = ["virbr*"]
-gateway = "169.254.0.1"
-allocation = "automatic"
-
-[[network.subnet]]
-prefix = "203.0.112.0/20"
-pools = ["203.0.112.1-203.0.127.254"]
-"#;
-
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

@@ -4,9 +4,8 @@
 //! messages that it finds malformed, and frames of the same size that never reach it. The last is what the machine charges for
 //! so many frames whoever reads them. The four are measured in turns, so that what else the machine does falls on all.
 
-use super::CONFIG;
 use super::client::{PATIENCE, ask};
-use super::link::{Kind, Switch, link};
+use super::link::{CONFIG, Kind, Switch, link};
 use crate::figures::Figures;
 use crate::step::step;
 use anyhow::Result;

@@ -3,11 +3,11 @@
 use super::cgroup::Cgroup;
 use super::client::{PATIENCE, ask, dora, echo, offer_after};
 use super::extent::Extent;
-use super::link::{self, Kind, Switch, link};
+use super::figure;
+use super::link::{self, CONFIG, Kind, Switch, link};
 use super::peer::Peer;
 use super::report::{PEERS, Report, Subject};
 use super::sample::Sample;
-use super::{CONFIG, figure};
 use crate::step::step;
 use anyhow::{Context, Result};
 use slash32_tests::dhcp::{Message, message_type};
@@ -87,7 +87,9 @@ fn peer(subject: Subject, again: usize, run: usize, report: &mut Report) -> Resu
     let mut peer = Peer::prepare(subject, host.namespace(), &links, &cgroup)?;
     peer.start()?;
     let discover = client.discover();
-    let offer = client.insist(&discover, PATIENCE)?;
+    let offer = client
+        .insist(&discover, PATIENCE)
+        .with_context(|| format!("{} said: {}", subject.name(), peer.log()))?;
     let (_, ack) = dora(&mut client, &offer)?;
     // The kernel of the host asks who has the VM's address before a peer's answer to a renewal leaves, and this VM has no kernel.
     let (address, mac) = (ack.yiaddr, client.mac());

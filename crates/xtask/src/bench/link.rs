@@ -8,6 +8,19 @@ use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
+/// The config of an agent that gives every link an address.
+pub(super) const CONFIG: &str = r#"
+[[network]]
+name = "bench"
+links = ["virbr*"]
+gateway = "169.254.0.1"
+allocation = "automatic"
+
+[[network.subnet]]
+prefix = "203.0.112.0/20"
+pools = ["203.0.112.1-203.0.127.254"]
+"#;
+
 /// So many links are deleted at once: each time the kernel waits once, and stands still no longer than that.
 const GROUP: usize = 40;
 
@@ -36,7 +49,7 @@ pub(super) fn make(
                 "link add {port} master {bridge} type veth peer name vm{number} netns {pid}"
             ))?;
             clients.ip(&format!("link set vm{number} up"))?;
-            RawClient::on(clients, &format!("vm{number}"))
+            Ok(RawClient::on(clients, &format!("vm{number}"))?.of_any_server())
         }
         Kind::Tap => {
             let tap = Tap::open(host.namespace(), &port)?;

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 /// Who is measured.
-#[expect(dead_code, reason = "the cases with many links come next")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Subject {
     /// slash32 as it is released.
@@ -205,15 +204,10 @@ impl Report {
         Quote::of(self.values(key).iter().copied().flatten())
     }
 
-    /// How often as much `key` is as the same of slash32, within each run: of slash32 as it is released, or of its host boot
-    /// where only that was read. `None` when it is slash32's own.
+    /// How often as much `key` is as the same of slash32, within each run. `None` when it is slash32's own.
     pub(crate) fn to_slash32(&self, key: Key) -> Option<Quote> {
-        let of = |subject| Key { subject, ..key };
-        let ours = [Subject::Slash32, Subject::Slash32Boot].map(of);
-        let ours = ours
-            .into_iter()
-            .find(|ours| !self.values(*ours).is_empty())?;
-        (ours != key).then(|| self.ratio(key, ours)).flatten()
+        let subject = Subject::Slash32;
+        (key.subject != subject).then(|| self.ratio(key, Key { subject, ..key }))?
     }
 
     /// How often as much `key` is as `other`, within each run.
@@ -273,20 +267,6 @@ mod tests {
             .ratio(key(Subject::Dnsmasq), key(Subject::Slash32))
             .unwrap();
         assert_eq!((ratio.median, ratio.least, ratio.most), (4.0, 2.0, 4.0));
-    }
-
-    #[test]
-    fn slash32_is_compared_with_as_it_is_released_and_by_its_host_boot_where_only_that_was_read() {
-        let mut report = Report::default();
-        report.take(0, key(Subject::Slash32Boot), 2.0);
-        report.take(0, key(Subject::Kea), 6.0);
-        let ratio =
-            |report: &Report, subject| report.to_slash32(key(subject)).map(|one| one.median);
-        assert_eq!(ratio(&report, Subject::Kea), Some(3.0));
-        assert_eq!(ratio(&report, Subject::Slash32Boot), None);
-        report.take(0, key(Subject::Slash32), 1.0);
-        assert_eq!(ratio(&report, Subject::Kea), Some(6.0));
-        assert_eq!(ratio(&report, Subject::Slash32Boot), Some(2.0));
     }
 
     #[test]

@@ -7,11 +7,11 @@
 use super::cgroup::Cgroup;
 use super::client::{PATIENCE, offer_after};
 use super::extent::Extent;
-use super::link::{self, Kind, Switch, link};
+use super::link::{self, CONFIG, Kind, Switch, link};
 use super::peer::Peer;
 use super::report::{Figure, PEERS, Report, Subject};
 use super::sample::Sample;
-use super::{CONFIG, figure, floor};
+use super::{figure, floor};
 use crate::step::step;
 use anyhow::{Context, Result};
 use slash32_binding::{Binding, Generation};
@@ -115,7 +115,8 @@ fn daemon(host: &Host, client: &mut RawClient, subject: Subject) -> Result<Durat
         peer.start()?;
         Ok((start, ()))
     };
-    let (took, ..) = offer_after(client, begin)?;
+    let offered = offer_after(client, begin);
+    let (took, ..) = offered.with_context(|| format!("it said: {}", peer.log()))?;
     peer.stop()?;
     Ok(took)
 }

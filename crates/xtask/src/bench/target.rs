@@ -94,56 +94,56 @@ const TARGETS: &[Target] = &[
         what: "1,000 links served as they come up",
         figure: figure::ALL_SERVED,
         links: 1000,
-        subject: Subject::Slash32,
+        subject: Subject::Slash32Running,
         limit: Limit::AtMost(1.0),
     },
     Target {
         what: "1,000 links served when a host boots",
         figure: figure::ALL_SERVED,
         links: 1000,
-        subject: Subject::Slash32Boot,
+        subject: Subject::Slash32,
         limit: Limit::AtMost(1.0),
     },
     Target {
         what: "PSS of a responder, 1,000 links",
         figure: figure::PSS,
         links: 1000,
-        subject: Subject::Slash32Boot,
+        subject: Subject::Slash32,
         limit: Limit::AtMost(24.0),
     },
     Target {
         what: "RSS of the agent, 1,000 links",
         figure: figure::AGENT_RSS,
         links: 1000,
-        subject: Subject::Slash32Boot,
+        subject: Subject::Slash32,
         limit: Limit::AtMost(16.0 * 1024.0),
     },
     Target {
         what: "wake-ups of 1,000 idle responders in 60 s",
         figure: figure::WAKE_UPS,
         links: 1000,
-        subject: Subject::Slash32Boot,
+        subject: Subject::Slash32,
         limit: Limit::AtMost(0.0),
     },
     Target {
         what: "wake-ups of the idle agent in 60 s, 1,000 links",
         figure: figure::AGENT_WAKE_UPS,
         links: 1000,
-        subject: Subject::Slash32Boot,
+        subject: Subject::Slash32,
         limit: Limit::AtMost(2.0),
     },
     Target {
         what: "processor time to bring up 1,000 links",
         figure: figure::CPU,
         links: 1000,
-        subject: Subject::Slash32Boot,
+        subject: Subject::Slash32,
         limit: Limit::LessThanPeers,
     },
     Target {
         what: "user time per link, 1,000 links over 100",
         figure: figure::USER_CPU_PER_LINK,
         links: 1000,
-        subject: Subject::Slash32Boot,
+        subject: Subject::Slash32,
         limit: Limit::TimesFewer(1.1, 100),
     },
 ];
@@ -332,12 +332,12 @@ mod tests {
     fn less_than_every_peer_needs_a_peer_and_equal_is_not_less() {
         let what = "processor time to bring up 1,000 links";
         let mut report = Report::default();
-        take(&mut report, figure::CPU, 1000, Subject::Slash32Boot, &[2.0]);
+        take(&mut report, figure::CPU, 1000, Subject::Slash32, &[2.0]);
         assert_eq!(row(&report, what).verdict, Verdict::Unmeasured);
         take(&mut report, figure::CPU, 1000, Subject::Udhcpd, &[2.0]);
         take(&mut report, figure::CPU, 1000, Subject::Dnsmasq, &[9.0]);
         assert_eq!(row(&report, what).verdict, Verdict::Missed);
-        take(&mut report, figure::CPU, 1000, Subject::Slash32Boot, &[1.9]);
+        take(&mut report, figure::CPU, 1000, Subject::Slash32, &[1.9]);
         assert_eq!(row(&report, what).verdict, Verdict::Met);
     }
 
@@ -346,28 +346,10 @@ mod tests {
         let what = "user time per link, 1,000 links over 100";
         let mut report = Report::default();
         let figure = figure::USER_CPU_PER_LINK;
-        take(
-            &mut report,
-            figure,
-            100,
-            Subject::Slash32Boot,
-            &[100.0, 200.0],
-        );
-        take(
-            &mut report,
-            figure,
-            1000,
-            Subject::Slash32Boot,
-            &[109.0, 218.0],
-        );
+        take(&mut report, figure, 100, Subject::Slash32, &[100.0, 200.0]);
+        take(&mut report, figure, 1000, Subject::Slash32, &[109.0, 218.0]);
         assert_eq!(row(&report, what).verdict, Verdict::Met);
-        take(
-            &mut report,
-            figure,
-            1000,
-            Subject::Slash32Boot,
-            &[120.0, 240.0],
-        );
+        take(&mut report, figure, 1000, Subject::Slash32, &[120.0, 240.0]);
         let missed = row(&report, what);
         assert_eq!(missed.verdict, Verdict::Missed);
         assert_eq!(missed.measured.as_deref(), Some("1.20 ×"));
