@@ -2,6 +2,9 @@
 //! its next message is not counted.
 
 use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 use slash32_tests::dhcp::{Message, message_type};
 use slash32_tests::{Namespace, PacketSocket, RawClient, Wire, expect};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +37,7 @@ pub(super) fn offer_after<T: Send>(
         while next < deadline {
             let _ = client.wire().send(&frame);
             next += GRID;
-            while Instant::now() < next {
+            while wait_until(client, next)? {
                 if let Some((at, offer)) = client.answer(discover.xid, Duration::ZERO)? {
                     let begun = begun.join();
                     let (start, made) =
@@ -47,6 +50,17 @@ pub(super) fn offer_after<T: Send>(
         begun.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         bail!("no OFFER within {PATIENCE:?}")
     })
+}
+
+/// Waits for a frame until `end`, with a processor left to those who answer. False when there is none by then.
+fn wait_until(client: &RawClient, end: Instant) -> Result<bool> {
+    let left = TimeSpec::from_duration(end.saturating_duration_since(Instant::now()));
+    let wire = PollFd::new(client.wire().as_fd(), PollFlags::POLLIN);
+    match ppoll(&mut [wire], Some(left), None) {
+        Ok(count) => Ok(count > 0),
+        Err(Errno::EINTR) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// One DISCOVER, OFFER, REQUEST, ACK: the time from each message to its answer, added up, and the ACK. `known` is an earlier

@@ -13,7 +13,7 @@ use super::report::{Figure, PEERS, Report, Subject};
 use super::sample::Sample;
 use super::{figure, floor};
 use crate::step::step;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use slash32_binding::{Binding, Generation};
 use slash32_ipc::{Hello, MAX_DOWN, ToResponder};
 use slash32_sys::fd::AsFd;
@@ -78,7 +78,8 @@ fn link_up(
     link::delete(&host, 1..=links)
 }
 
-/// Everybody is started on the same link, one after the other, again and again.
+/// Everybody is started on the same link, one after the other, again and again. Errors: the first one's that does not answer;
+/// what was read of the others is taken.
 fn started(times: usize, run: usize, report: &mut Report) -> Result<()> {
     let host = Host::new()?;
     let clients = Namespace::new("clients")?;
@@ -90,19 +91,31 @@ fn started(times: usize, run: usize, report: &mut Report) -> Result<()> {
     }
     subjects.extend(PEERS.map(|peer| (peer, None)));
     let mut durations = vec![Vec::new(); subjects.len()];
+    let mut failed = vec![None; subjects.len()];
     for _ in 0..times {
-        for ((subject, program), durations) in subjects.iter().zip(&mut durations) {
+        let tried = subjects.iter().zip(&mut durations).zip(&mut failed);
+        for (((subject, program), durations), failed) in tried {
+            // Who has failed once does not get a second chance to take ten seconds.
+            if failed.is_some() {
+                continue;
+            }
             let took = match program {
                 Some(program) => responder(&host, &mut client, program),
                 None => daemon(&host, &mut client, *subject),
             };
-            durations.push(took.with_context(|| subject.name())?);
+            match took {
+                Ok(took) => durations.push(took),
+                Err(error) => *failed = Some(format!("{}: {error:#}", subject.name())),
+            }
         }
     }
     for ((subject, _), durations) in subjects.iter().zip(durations) {
         Sample::new(durations).take(report, run, *subject, [Some(figure::START), None]);
     }
-    Ok(())
+    match failed.into_iter().flatten().next() {
+        Some(failed) => bail!(failed),
+        None => Ok(()),
+    }
 }
 
 /// Has a shell that waits already start a peer, and ends that.
