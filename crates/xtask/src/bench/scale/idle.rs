@@ -8,17 +8,21 @@ use crate::bench::extent::Extent;
 use crate::bench::figure;
 use crate::bench::report::Subject;
 use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_secs(10);
 
-/// What processes have done until a moment.
+/// What a thread has done until a moment.
 #[derive(Clone, Copy, Default)]
 struct Done {
     wake_ups: u64,
     nanoseconds: u64,
 }
+
+/// Threads by their ids.
+type Threads = BTreeMap<u32, Done>;
 
 /// Leaves them alone, and counts. The first run takes a minute, where there is time for that.
 pub(super) fn measure(extent: Extent, cgroup: &Cgroup, page: &mut Page<'_>) -> Result<()> {
@@ -37,52 +41,101 @@ pub(super) fn measure(extent: Extent, cgroup: &Cgroup, page: &mut Page<'_>) -> R
         group.push(pid);
     }
     let start = Instant::now();
-    let before = (sum(&agents)?, sum(&servers)?);
+    let before = (threads(&agents)?, threads(&servers)?);
     std::thread::sleep(if whole { MINUTE } else { SHORT });
-    let after = (sum(&agents)?, sum(&servers)?);
+    let after = (threads(&agents)?, threads(&servers)?);
     let minutes = start.elapsed().as_secs_f64() / MINUTE.as_secs_f64();
-    let rate = |after: u64, before: u64| after.saturating_sub(before) as f64 / minutes;
-    let mut take = |wake_ups, processor, after: Done, before: Done| {
-        page.take(wake_ups, rate(after.wake_ups, before.wake_ups));
-        let nanoseconds = rate(after.nanoseconds, before.nanoseconds);
-        page.take(processor, nanoseconds / 1e3);
+    let mut take = |wake_ups, processor, done: Done| {
+        page.take(wake_ups, done.wake_ups as f64 / minutes);
+        page.take(processor, done.nanoseconds as f64 / 1e3 / minutes);
     };
-    take(figure::WAKE_UPS, figure::IDLE_CPU, after.1, before.1);
+    take(
+        figure::WAKE_UPS,
+        figure::IDLE_CPU,
+        between(&before.1, &after.1),
+    );
     if !agents.is_empty() {
         take(
             figure::AGENT_WAKE_UPS,
             figure::AGENT_IDLE_CPU,
-            after.0,
-            before.0,
+            between(&before.0, &after.0),
         );
     }
     Ok(())
 }
 
+/// What was done between two looks. Of a thread that has ended it is known that it woke up for that.
+fn between(before: &Threads, after: &Threads) -> Done {
+    let ended = before.keys().filter(|id| !after.contains_key(id)).count();
+    let mut sum = Done {
+        wake_ups: ended as u64,
+        nanoseconds: 0,
+    };
+    for (id, after) in after {
+        let before = before.get(id).copied().unwrap_or_default();
+        sum.wake_ups += after.wake_ups.saturating_sub(before.wake_ups);
+        sum.nanoseconds += after.nanoseconds.saturating_sub(before.nanoseconds);
+    }
+    sum
+}
+
 /// What the threads of these processes have done.
-fn sum(pids: &[u32]) -> Result<Done> {
-    let mut sum = Done::default();
+fn threads(pids: &[u32]) -> Result<Threads> {
+    let mut threads = Threads::new();
     for pid in pids {
-        for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-            let thread = thread?.path();
-            let read = |file: &str| {
-                let path = thread.join(file);
-                std::fs::read_to_string(&path)
-                    .with_context(|| format!("cannot read {}", path.display()))
-            };
-            let status = read("status")?;
-            let switches = status
-                .lines()
-                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-            sum.wake_ups += switches
-                .context("no voluntary_ctxt_switches")?
-                .trim()
-                .parse::<u64>()?;
-            // Its first number is the time on a processor (Documentation/scheduler/sched-stats.rst).
-            let schedstat = read("schedstat")?;
-            let time = schedstat.split(' ').next().unwrap_or_default();
-            sum.nanoseconds += time.parse::<u64>()?;
+        let Ok(folder) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+            continue;
+        };
+        for entry in folder {
+            let thread = entry?.path();
+            let read = |file| std::fs::read_to_string(thread.join(file));
+            // An error: it has just ended.
+            if let (Ok(status), Ok(schedstat)) = (read("status"), read("schedstat")) {
+                let id = thread.file_name().and_then(|name| name.to_str());
+                let id = id.context("a thread without an id")?.parse()?;
+                threads.insert(id, Done::read(&status, &schedstat)?);
+            }
         }
     }
-    Ok(sum)
+    Ok(threads)
+}
+
+impl Done {
+    /// Of /proc/PID/task/TID/status, and of schedstat there: its first number is the time on a processor, in nanoseconds
+    /// (Documentation/scheduler/sched-stats.rst).
+    fn read(status: &str, schedstat: &str) -> Result<Self> {
+        let switches = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        let switches = switches.context("no voluntary_ctxt_switches")?;
+        let time = schedstat.split(' ').next().unwrap_or_default();
+        Ok(Self {
+            wake_ups: switches.trim().parse()?,
+            nanoseconds: time.parse()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn voluntary_switches_are_told_from_others() {
+        let status = "Name:\tx\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t9\n";
+        let done = Done::read(status, "123456 78 9\n").unwrap();
+        assert_eq!((done.wake_ups, done.nanoseconds), (7, 123_456));
+    }
+
+    #[test]
+    fn a_thread_that_ended_woke_up_and_a_new_one_counts_whole() {
+        let done = |wake_ups| Done {
+            wake_ups,
+            nanoseconds: 10 * wake_ups,
+        };
+        let before = Threads::from([(1, done(5)), (2, done(50))]);
+        let after = Threads::from([(1, done(6)), (3, done(2))]);
+        let sum = between(&before, &after);
+        assert_eq!((sum.wake_ups, sum.nanoseconds), (4, 30));
+    }
 }
