@@ -1,5 +1,5 @@
 //! A guest that floods costs the other VMs no frame, and the agent next to nothing. What it costs the others in time is shown
-//! by `cargo xtask bench --flood`.
+//! by `cargo xtask bench --case e`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use anyhow::{Context, Result, ensure};

@@ -62,11 +62,8 @@ pub(crate) struct Arguments {
     /// Where bench.json and bench.md go [default: xtask/bench below cargo's target folder]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// How long a VM's OFFER takes while another VM floods, and nothing else
-    #[arg(long, conflicts_with_all = ["quick", "full", "cases", "json", "out"])]
-    flood: bool,
     /// What a call of libvirt's hook costs, and nothing else
-    #[arg(long, conflicts_with_all = ["quick", "full", "cases", "json", "out", "flood"])]
+    #[arg(long, conflicts_with_all = ["quick", "full", "cases", "json", "out"])]
     hook: bool,
 }
 
@@ -83,14 +80,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let programs = cargo::programs(true)?;
     privilege::continue_as_root(&programs)?;
-    if arguments.flood {
-        let flooded = flood::measure()?;
-        print_figures(&flooded.figures);
-        for ratio in &flooded.ratios {
-            println!("\n{ratio}");
-        }
-        return Ok(());
-    }
     if arguments.hook {
         print_figures(&hook::measure()?);
         return Ok(());

@@ -2,7 +2,7 @@
 
 use super::extent::Extent;
 use super::report::Report;
-use super::{handshake, leave, scale, start};
+use super::{flood, handshake, leave, scale, start};
 use anyhow::{Result, bail};
 
 /// What measures everything of its case, or cases, once, and takes the readings into the report.
@@ -38,6 +38,12 @@ pub(crate) const CASES: &[Case] = &[
         name: "many links: served, memory, idle, restart",
         seconds: [110, 300, 900],
         measure: scale::measure,
+    },
+    Case {
+        letters: "e",
+        name: "one guest floods",
+        seconds: [35, 35, 150],
+        measure: flood::measure,
     },
     Case {
         letters: "f",

@@ -80,6 +80,42 @@ pub(crate) const SLAB_UNRECLAIMABLE: Figure =
 /// Where the memory controller is ours to use.
 pub(crate) const CHARGED: Figure = figure('d', "charged to the cgroup, per VM", Unit::Kibibytes);
 
+/// OFFERs to ten VMs while an eleventh sends nothing: p50, p99.
+pub(crate) const QUIET: [Figure; 2] = [
+    figure('e', "OFFER, no flood, p50", Unit::Microseconds),
+    figure('e', "OFFER, no flood, p99", Unit::Microseconds),
+];
+/// While it sends 20,000 frames a second that no DHCP server sees.
+pub(crate) const UNSEEN: [Figure; 2] = [
+    figure('e', "OFFER, flood of other frames, p50", Unit::Microseconds),
+    figure('e', "OFFER, flood of other frames, p99", Unit::Microseconds),
+];
+/// While it sends as many DISCOVERs.
+pub(crate) const FLOODED: [Figure; 2] = [
+    figure('e', "OFFER, flood of DISCOVERs, p50", Unit::Microseconds),
+    figure('e', "OFFER, flood of DISCOVERs, p99", Unit::Microseconds),
+];
+/// While it sends as many that are malformed.
+pub(crate) const MALFORMED: [Figure; 2] = [
+    figure(
+        'e',
+        "OFFER, flood of malformed ones, p50",
+        Unit::Microseconds,
+    ),
+    figure(
+        'e',
+        "OFFER, flood of malformed ones, p99",
+        Unit::Microseconds,
+    ),
+];
+pub(crate) const FLOODED_RATIO: Figure = figure(
+    'e',
+    "p99 with DISCOVERs against that with other frames",
+    Unit::Ratio,
+);
+/// As they were really sent.
+pub(crate) const FLOOD_RATE: Figure = figure('e', "DISCOVERs a second, least", Unit::Count);
+
 /// How often all responders, or daemons, ran in 60 s without a frame. A shorter look is counted up to that.
 pub(crate) const WAKE_UPS: Figure = figure('g', "wake-ups of all in 60 s", Unit::Count);
 pub(crate) const IDLE_CPU: Figure =

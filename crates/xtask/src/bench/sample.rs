@@ -14,7 +14,7 @@ impl Sample {
     }
 
     /// The smallest that is not shorter than `percent` of all (nearest rank), 1 to 100; `None` when there are none.
-    fn percentile(&self, percent: usize) -> Option<Duration> {
+    pub(super) fn percentile(&self, percent: usize) -> Option<Duration> {
         let rank = (self.0.len() * percent).div_ceil(100);
         self.0.get(rank.saturating_sub(1)).copied()
     }
