@@ -36,7 +36,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         letters: "cdgh",
         name: "many links: served, memory, idle, restart",
-        seconds: [110, 300, 900],
+        seconds: [70, 240, 660],
         measure: scale::measure,
     },
     Case {

@@ -62,9 +62,9 @@ impl Template {
         let mut sum = u32::from(!u16::from_be_bytes([frame[CHECKSUM], frame[CHECKSUM + 1]]));
         for (place, value) in values {
             frame[place..place + 4].copy_from_slice(&value);
-            for byte in 0..4 {
-                let high = (place - UDP + byte).is_multiple_of(2);
-                sum += u32::from(value[byte]) << if high { 8 } else { 0 };
+            for (byte, place) in value.into_iter().zip(place..) {
+                let is_high = (place - UDP).is_multiple_of(2);
+                sum += u32::from(byte) << if is_high { 8 } else { 0 };
             }
         }
         while sum > 0xffff {
