@@ -77,6 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     packages::install(packages::NETWORK)?;
     if !arguments.hook {
         packages::install(packages::PEERS)?;
+        cargo::responder_with_std()?;
     }
     let programs = cargo::programs(true)?;
     privilege::continue_as_root(&programs)?;
@@ -98,7 +99,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(None) => println!("{:#}", json::of(&outcome)),
         None => println!("\n{}", table::of(&outcome)),
     }
-    eprintln!("Readings, tables and plots are in {}.", folder.display());
+    eprintln!("The readings and tables are in {}.", folder.display());
     match outcome.failures.as_slice() {
         [] => Ok(()),
         [failure] => bail!("case {}: {}", failure.letters, failure.error),
@@ -139,13 +140,9 @@ fn measure(extent: Extent, cases: &[&'static Case], folder: &Path) -> Result<Out
     };
     let mut clock = Clock::new(extent, cases);
     eprintln!(
-        "{} in {} runs, about {}; results so far are always in {}.",
-        if cases.len() == case::CASES.len() {
-            "All cases"
-        } else {
-            "Some cases"
-        },
+        "{} run(s) of {} case(s), about {}; what is measured so far is always in {}.",
         extent.runs(),
+        cases.len(),
         minutes(clock.left()),
         folder.display(),
     );

@@ -14,6 +14,9 @@ const PROGRAMS: [(&str, &str); 3] = [
     ("slash32-cli", "slash32"),
 ];
 
+/// The folder, beside the programs, of the responder that uses the standard library.
+pub(crate) const WITH_STD: &str = "with-std";
+
 /// Cargo, in the workspace's folder.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -84,9 +87,29 @@ pub(crate) fn programs_of_other_version() -> anyhow::Result<()> {
         "slash32-ipc/other-version",
     ];
     let folder = build("build the programs of another version", other)?;
-    let aside = folder.join(OTHER_VERSION);
+    let programs = ["slash32-agent", "slash32-responder"];
+    copy_aside(&folder, OTHER_VERSION, &programs)
+}
+
+/// Builds the responder that uses the standard library, as for a release, and puts it where the bench looks: in a folder beside
+/// the [programs], which are to be built after this. With `SLASH32_BIN_DIR` set nothing is built.
+///
+/// # Errors
+/// [`step::Failed`] when the build fails, after its messages were shown; else when it cannot be copied.
+pub(crate) fn responder_with_std() -> anyhow::Result<()> {
+    if std::env::var_os(PROGRAMS_VARIABLE).is_some() {
+        return Ok(());
+    }
+    let with_std = ["--release", "--features", "slash32-responder/std"];
+    let folder = build("build the responder with std", with_std)?;
+    copy_aside(&folder, WITH_STD, &["slash32-responder"])
+}
+
+/// Copies programs from their folder to the folder `aside` in it.
+fn copy_aside(folder: &Path, aside: &str, programs: &[&str]) -> anyhow::Result<()> {
+    let aside = folder.join(aside);
     std::fs::create_dir_all(&aside)?;
-    for program in ["slash32-agent", "slash32-responder"] {
+    for program in programs {
         let (from, to) = (folder.join(program), aside.join(program));
         std::fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
     }

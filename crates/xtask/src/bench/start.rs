@@ -12,6 +12,7 @@ use super::peer::Peer;
 use super::report::{Figure, PEERS, Report, Subject};
 use super::sample::Sample;
 use super::{figure, floor};
+use crate::cargo;
 use crate::step::step;
 use anyhow::{Context, Result, bail};
 use slash32_binding::{Binding, Generation};
@@ -136,7 +137,10 @@ fn daemon(host: &Host, client: &mut RawClient, subject: Subject) -> Result<Durat
 
 /// The responder that uses the standard library, where it was built beside the other.
 fn std_responder() -> Result<Option<PathBuf>> {
-    let path = binary("slash32-responder")?.with_file_name("std/slash32-responder");
+    let released = binary("slash32-responder")?;
+    let path = released
+        .with_file_name(cargo::WITH_STD)
+        .join("slash32-responder");
     Ok(path.is_file().then_some(path))
 }
 
