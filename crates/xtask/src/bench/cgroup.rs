@@ -12,6 +12,9 @@ use std::time::Duration;
 /// How long killed processes may take to be gone: each packet socket that closes waits for the kernel (16 ms, some at once).
 const END: Duration = Duration::from_secs(60);
 
+/// What a cgroup's name begins with; the bench's pid and a number follow.
+const NAME: &str = "slash32-bench-";
+
 /// A cgroup below our own. Dropping it kills who is in it, and removes it.
 pub(super) struct Cgroup(PathBuf);
 
@@ -46,8 +49,9 @@ impl Cgroup {
         let mount = mount_point(&mounts).context("there is no cgroup2 file system here")?;
         let own = std::fs::read_to_string("/proc/self/cgroup")?;
         let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
-        let name = format!("slash32-bench-{}-{number}", std::process::id());
-        let path = mount.join(own.unwrap_or_default()).join(name);
+        let folder = mount.join(own.unwrap_or_default());
+        sweep(&folder)?;
+        let path = folder.join(format!("{NAME}{}-{number}", std::process::id()));
         std::fs::create_dir(&path)
             .with_context(|| format!("cannot make the control group {}", path.display()))?;
         Ok(Self(path))
@@ -106,6 +110,22 @@ impl Drop for Cgroup {
             eprintln!("cannot remove {}: {error:#}", self.0.display());
         }
     }
+}
+
+/// Removes what a bench has left that was interrupted: its namespaces ended with it, and with them who was in its cgroups.
+fn sweep(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let pid = name
+            .strip_prefix(NAME)
+            .and_then(|rest| rest.split('-').next());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            // Not an error: somebody is still ending there, or another bench was quicker.
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// Where the cgroup2 file system is mounted: the fifth field of its line (proc_pid_mountinfo(5)).
