@@ -90,3 +90,6 @@ pub use slash32_binding::MacAddr;
 pub use tap::Tap;
 pub use wait::until;
 pub use wire::{Frame, Wire};
+
+/// The variable that names the program whose instructions are counted. `cargo xtask test` builds it and sets it.
+pub const COUNTED_VARIABLE: &str = "SLASH32_COUNTED";

@@ -116,6 +116,18 @@ fn copy_aside(folder: &Path, aside: &str, programs: &[&str]) -> anyhow::Result<(
     Ok(())
 }
 
+/// Builds the program whose instructions are counted, as the programs of a release are built, and tells where it is.
+///
+/// # Errors
+/// [`step::Failed`] when the build fails, after its messages were shown.
+pub(crate) fn counted() -> anyhow::Result<PathBuf> {
+    const PACKAGE: &str = "slash32-instructions";
+    let arguments = ["build", "--package", PACKAGE, "--profile", "counted"];
+    let built = executables("build what is counted", &arguments)?;
+    let counted = built.into_iter().find(|path| path.ends_with(PACKAGE));
+    counted.context("cargo built no program whose instructions could be counted")
+}
+
 /// Builds the programs, with these arguments too, and tells the folder that they are in.
 fn build(step: &str, arguments: impl IntoIterator<Item = &'static str>) -> anyhow::Result<PathBuf> {
     let mut all = vec!["build"];
@@ -125,24 +137,33 @@ fn build(step: &str, arguments: impl IntoIterator<Item = &'static str>) -> anyho
             .flat_map(|(package, _)| ["--package", package]),
     );
     all.extend(arguments);
-    step::command(step, cargo().args(&all))?;
+    folder_of_programs(&executables(step, &all)?)
+}
+
+/// Runs cargo with these arguments and tells what executables it has built.
+fn executables(step: &str, arguments: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
+    step::command(step, cargo().args(arguments))?;
     // Built already, so this only tells where: the target folder is the user's to choose, in four ways.
     let output = cargo()
-        .args(&all)
+        .args(arguments)
         .args(["--message-format", "json"])
         .stderr(Stdio::null())
         .output()?;
-    folder_of_programs(&String::from_utf8_lossy(&output.stdout))
+    Ok(named(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// The folder of the executables that cargo's messages (a JSON object a line) name.
-fn folder_of_programs(messages: &str) -> anyhow::Result<PathBuf> {
-    let executables: Vec<PathBuf> = messages
+/// The executables that cargo's messages (a JSON object a line) name.
+fn named(messages: &str) -> Vec<PathBuf> {
+    messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter(|message| message["reason"] == "compiler-artifact")
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .collect();
+        .collect()
+}
+
+/// The folder of the programs, which are all among the executables.
+fn folder_of_programs(executables: &[PathBuf]) -> anyhow::Result<PathBuf> {
     let mut folder = None;
     for (_, program) in PROGRAMS {
         let Some(path) = executables.iter().find(|path| path.ends_with(program)) else {
@@ -231,7 +252,7 @@ mod tests {
             })
             .join("\n");
         assert_eq!(
-            folder_of_programs(&messages).unwrap(),
+            folder_of_programs(&named(&messages)).unwrap(),
             Path::new("/t/debug")
         );
     }
@@ -240,7 +261,9 @@ mod tests {
     fn a_program_that_cargo_did_not_build_is_named() {
         let messages = r#"{"reason":"compiler-artifact","executable":"/t/debug/slash32-agent"}"#;
         assert_eq!(
-            folder_of_programs(messages).unwrap_err().to_string(),
+            folder_of_programs(&named(messages))
+                .unwrap_err()
+                .to_string(),
             "cargo built no program slash32-responder"
         );
     }

@@ -1,5 +1,5 @@
 //! Everything that a contributor runs: `cargo xtask test`, `cargo xtask demo`, `cargo xtask bench`, `cargo xtask fuzz`,
-//! `cargo xtask golden`, `cargo xtask deb`.
+//! `cargo xtask golden`, `cargo xtask instructions`, `cargo xtask deb`.
 //!
 //! Two promises hold for all of them. They never touch the machine's own interfaces: whatever is networked happens in
 //! namespaces made for it, which the kernel takes down with the process that made them. And building stays the user's:
@@ -20,6 +20,7 @@ mod fuzz;
 mod golden;
 mod guest;
 mod initramfs;
+mod instructions;
 mod loaders;
 mod nextest;
 mod packages;
@@ -57,6 +58,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Records what real clients send and what they are answered, or blesses new answers
     Golden(golden::Arguments),
+    /// Counts the instructions that the core takes for each kind of message, or pins what is counted now
+    Instructions(instructions::Arguments),
     /// The Debian package, checked by lintian
     Deb(deb::Arguments),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Golden(arguments) => golden::run(&arguments),
+        Command::Instructions(arguments) => instructions::run(&arguments),
         Command::Deb(arguments) => deb::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -86,6 +86,12 @@ pub(crate) const LIBVIRT: &[Package] = &[
     package("dnsmasq-base", "the DHCP server of a libvirt network"),
 ];
 
+/// What counts: instructions and system calls.
+pub(crate) const COUNTING: &[Package] = &[
+    package("valgrind", "counts instructions: callgrind"),
+    package("strace", "shows a responder's system calls"),
+];
+
 /// The DHCP server that a VM is moved from.
 pub(crate) const FORMER_SERVER: &[Package] = &[Package {
     name: "isc-dhcp-server",

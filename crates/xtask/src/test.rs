@@ -9,7 +9,7 @@ use crate::{
     captures::Captures, cargo, container, deb, fuzz, guest, loaders, nextest, packages, privilege,
     step,
 };
-use slash32_tests::{BOOT_FILES_VARIABLE, CONTAINER_FILES_VARIABLE};
+use slash32_tests::{BOOT_FILES_VARIABLE, CONTAINER_FILES_VARIABLE, COUNTED_VARIABLE};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
@@ -44,6 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             packages::QEMU,
             packages::FIRMWARE,
             packages::LIBVIRT,
+            packages::COUNTING,
             packages::FORMER_SERVER,
             packages::METRICS,
             packages::PACKAGING,
@@ -70,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     cargo::programs_of_other_version()?;
     let programs = cargo::programs(false)?;
     let container_files = container::prepare(&cargo::cache()?, &programs)?;
+    let counted = cargo::counted()?;
     if !arguments.no_lint {
         failures.note(deb::lint(&container_files.join("slash32.deb")))?;
     }
@@ -96,6 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     run.env(BOOT_FILES_VARIABLE, &boot_files);
     run.env(CONTAINER_FILES_VARIABLE, &container_files);
+    run.env(COUNTED_VARIABLE, &counted);
     let runner = privilege::runner();
     if !runner.is_empty() {
         run.env(cargo::runner_variable()?, runner.join(" "));
