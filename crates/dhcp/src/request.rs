@@ -46,7 +46,8 @@ pub(crate) struct Request {
     pub(crate) server_identifier: Option<Ipv4Addr>,
     /// Option 80, which is empty (RFC 4039 §4): the client takes an ACK at once.
     pub(crate) rapid_commit: bool,
-    /// The parameter request list has option 108 (RFC 8925 §3.2): the client can do without IPv4.
+    /// The parameter request list has option 108 (RFC 8925 §3.2): the client can do without IPv4. Not looked for without
+    /// `rapid_commit`, since nothing else depends on it.
     pub(crate) ipv6_only: bool,
     /// IP source.
     pub(crate) source: Ipv4Addr,
@@ -69,6 +70,7 @@ impl Request {
         if message.chaddr() == MacAddr::ZERO && client_identifier(options).is_none() {
             return Err(Reason::BadHardwareAddress);
         }
+        let rapid_commit = options.value(code::RAPID_COMMIT) == Some(&[]);
         Ok(Self {
             message_type,
             chaddr: message.chaddr(),
@@ -76,8 +78,8 @@ impl Request {
             giaddr: message.giaddr(),
             requested_address: address(options, code::REQUESTED_ADDRESS)?,
             server_identifier: address(options, code::SERVER_IDENTIFIER)?,
-            rapid_commit: options.value(code::RAPID_COMMIT) == Some(&[]),
-            ipv6_only: options.ask_for(code::IPV6_ONLY_PREFERRED),
+            rapid_commit,
+            ipv6_only: rapid_commit && options.ask_for(code::IPV6_ONLY_PREFERRED),
             source: datagram.source,
             destination: datagram.destination,
         })
