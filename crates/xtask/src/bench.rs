@@ -5,7 +5,7 @@
 //! comes next: a case that fails costs no other's readings, and Ctrl-C none at all.
 //!
 //! Files: [`case`] is the list of what there is, [`figure`] what can be read, [`report`] what was read, [`target`] what was to be
-//! reached, [`outcome`] all of that and where it was measured; [`table`] and [`json`] say it.
+//! reached, [`outcome`] all of that and where it was measured; [`table`], [`json`], [`plot`] and [`page`] say it.
 
 mod case;
 mod cgroup;
@@ -24,7 +24,9 @@ mod leave;
 mod link;
 mod machine;
 mod outcome;
+mod page;
 mod peer;
+mod plot;
 mod report;
 mod sample;
 mod scale;
@@ -62,8 +64,11 @@ pub(crate) struct Arguments {
     /// Where bench.json and bench.md go [default: xtask/bench below cargo's target folder]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Put tables and plots into docs/performance.md and beside it, too
+    #[arg(long)]
+    docs: bool,
     /// What a call of libvirt's hook costs, and nothing else
-    #[arg(long, conflicts_with_all = ["quick", "full", "cases", "json", "out"])]
+    #[arg(long, conflicts_with_all = ["quick", "full", "cases", "json", "out", "docs"])]
     hook: bool,
 }
 
@@ -99,7 +104,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(None) => println!("{:#}", json::of(&outcome)),
         None => println!("\n{}", table::of(&outcome)),
     }
-    eprintln!("The readings and tables are in {}.", folder.display());
+    eprintln!("Readings, tables and plots are in {}.", folder.display());
+    if arguments.docs {
+        let docs = cargo::workspace().join("docs");
+        page::renew(&docs, &table::of(&outcome), &plot::of(&outcome.report))?;
+    }
     match outcome.failures.as_slice() {
         [] => Ok(()),
         [failure] => bail!("case {}: {}", failure.letters, failure.error),

@@ -16,10 +16,8 @@ const PAGES: [(&str, &str); 4] = [
     ),
 ];
 
-/// The code blocks of README.md in `language`.
-fn blocks(language: &str) -> Vec<&'static str> {
-    blocks_of(README, language)
-}
+/// The page of the figures, which are made by commands.
+const PERFORMANCE: &str = include_str!("../../../docs/performance.md");
 
 /// The code blocks of the Markdown `text` in `language`.
 fn blocks_of(text: &'static str, language: &str) -> Vec<&'static str> {
@@ -52,11 +50,18 @@ fn birds_filter_is_the_one_that_the_demo_runs() {
 
 #[test]
 fn every_xtask_command_is_one() {
-    let commands = blocks("sh").into_iter().flat_map(str::lines);
-    let commands: Vec<_> = commands
-        .filter_map(|line| line.strip_prefix("cargo "))
-        .collect();
-    assert!(!commands.is_empty());
+    for page in [README, PERFORMANCE] {
+        let lines = blocks_of(page, "sh").into_iter().flat_map(str::lines);
+        let commands = lines.filter_map(|line| line.strip_prefix("cargo "));
+        let commands: Vec<_> = commands
+            .filter_map(|command| command.split('#').next())
+            .collect();
+        assert!(!commands.is_empty());
+        each_is_one(&commands);
+    }
+}
+
+fn each_is_one(commands: &[&str]) {
     for command in commands {
         let arguments = crate::Arguments::try_parse_from(command.split_whitespace());
         assert!(

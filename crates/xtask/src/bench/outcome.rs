@@ -3,7 +3,7 @@
 use super::extent::Extent;
 use super::machine::{Load, Machine, Program};
 use super::report::Report;
-use super::{json, table};
+use super::{json, plot, table};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
@@ -37,13 +37,16 @@ pub(crate) struct Failure {
 }
 
 impl Outcome {
-    /// Writes `bench.json` and `bench.md` in `folder`. Each is whole at any time.
+    /// Writes `bench.json`, `bench.md` and the plots in `folder`. Each is whole at any time.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         replace(
             &folder.join("bench.json"),
             &format!("{:#}\n", json::of(self)),
         )?;
-        replace(&folder.join("bench.md"), &table::of(self))
+        replace(&folder.join("bench.md"), &table::of(self))?;
+        plot::of(&self.report)
+            .iter()
+            .try_for_each(|(name, text)| replace(&folder.join(name), text))
     }
 }
 

@@ -110,7 +110,8 @@ impl Unit {
         }
     }
 
-    fn scale(self, value: f64) -> (f64, &'static str) {
+    /// By what values of the size of `value` are divided to be said, and the symbol that they have then.
+    pub(crate) fn scale(self, value: f64) -> (f64, &'static str) {
         match self {
             Self::Kibibytes if value >= 1024.0 => (1024.0, "MiB"),
             other => (1.0, other.symbol()),
