@@ -13,6 +13,8 @@ mod arrival;
 mod clean;
 mod config;
 mod conversation;
+mod encoded;
+mod history;
 mod hypervisor;
 mod isolate;
 mod kernel;

@@ -72,8 +72,9 @@ pub(crate) async fn show_status(published: Arc<Published>) {
         if status != told {
             tell(&[NotifyState::Status(&status)]);
             told = status;
-            sleep(PAUSE).await;
         }
+        // All links are counted, so not for every change.
+        sleep(PAUSE).await;
         if changes.changed().await.is_err() {
             return;
         }

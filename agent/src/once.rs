@@ -9,6 +9,7 @@
 
 mod withdraw;
 
+use crate::encoded::EncodedBinding;
 use crate::kernel::{Kernel, set_ipv6};
 use crate::link::{Ipv4Settings, Link, LinkTable};
 use crate::plan::{
@@ -303,7 +304,7 @@ impl Work {
         let address = assignment.address;
         let serve = Serve {
             generation: Generation(responder.generation.0 + 1),
-            binding: config.binding(network, &assignment, &facts),
+            binding: EncodedBinding::new(&config.binding(network, &assignment, &facts)),
         };
         let desired = DesiredLink {
             gateway: network.gateway,
@@ -381,7 +382,7 @@ impl Work {
                 let hello = Hello {
                     generation: serve.generation,
                     confirmed: *confirmed,
-                    binding: serve.binding,
+                    binding: serve.binding.decode(),
                 };
                 responder.greet(hello, &self.link).await?;
             }

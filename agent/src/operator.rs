@@ -7,6 +7,7 @@ use slash32_control::{
 };
 use slash32_sys::fd::BorrowedFd;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -58,7 +59,7 @@ impl Operator for Published {
         self.subscribe_changes()
     }
 
-    fn events(&self) -> broadcast::Receiver<Event> {
+    fn events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.subscribe_events()
     }
 

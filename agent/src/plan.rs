@@ -4,9 +4,10 @@
 //! lacks, in the order in which one step needs the other: the gateway's address, the settings, the responder, the host
 //! route, the binding, the word that the route is there.
 
+use crate::encoded::EncodedBinding;
 use crate::link::{Ipv4Settings, Ipv6Settings, LinkAddress};
 use crate::route::HostRoute;
-use slash32_binding::{Binding, Generation, Ipv4Addr};
+use slash32_binding::{Generation, Ipv4Addr};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the host should be.
@@ -35,7 +36,7 @@ pub(crate) struct DesiredLink {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Serve {
     pub(crate) generation: Generation,
-    pub(crate) binding: Binding,
+    pub(crate) binding: EncodedBinding,
 }
 
 /// What the host is.
@@ -63,7 +64,7 @@ pub(crate) struct ObservedResponder {
     /// The generation that it serves; none when it serves nothing.
     pub(crate) generation: Generation,
     /// The binding that it was last given by this agent; `None` when another agent gave it one.
-    pub(crate) binding: Option<Binding>,
+    pub(crate) binding: Option<EncodedBinding>,
     /// It knows that the host route is there.
     pub(crate) confirmed: bool,
 }
@@ -95,7 +96,7 @@ pub(crate) enum Step {
     /// The binding; with fresh sockets when the generation is a new one.
     Hello {
         ifindex: u32,
-        serve: Box<Serve>,
+        serve: Serve,
         sockets: bool,
         confirmed: bool,
     },
@@ -221,7 +222,7 @@ fn additions(ifindex: u32, link: &DesiredLink, observed: &Observed, steps: &mut 
     let confirmed = link.route.is_some();
     let serving = responder.filter(|responder| responder.generation == serve.generation);
     match serving {
-        Some(responder) if responder.binding == Some(serve.binding) => {
+        Some(responder) if responder.binding.as_ref() == Some(&serve.binding) => {
             if confirmed && !responder.confirmed {
                 steps.push(Step::Confirm {
                     ifindex,
@@ -231,7 +232,7 @@ fn additions(ifindex: u32, link: &DesiredLink, observed: &Observed, steps: &mut 
         }
         _ => steps.push(Step::Hello {
             ifindex,
-            serve: Box::new(serve.clone()),
+            serve: serve.clone(),
             sockets: serving
                 .is_none_or(|responder| has_sockets_of_another_gateway(link, responder, now)),
             confirmed,
@@ -247,7 +248,7 @@ fn has_sockets_of_another_gateway(
     now: Option<&ObservedLink>,
 ) -> bool {
     match &responder.binding {
-        Some(binding) => binding.gateway != link.gateway,
+        Some(binding) => binding.decode().gateway != link.gateway,
         None => now.is_some_and(|now| {
             now.addresses
                 .iter()

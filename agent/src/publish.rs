@@ -4,29 +4,41 @@
 mod talk;
 
 use crate::access::Access;
+use crate::conversation::Fault;
+use crate::encoded::EncodedBinding;
+use crate::history::History;
 use crate::metrics::{LinkCount, Remark};
 use crate::moment::Moment;
 use crate::operator::Request;
-use crate::vm::rfc3339;
+use crate::vm::{Seen, rfc3339};
 use jiff::Timestamp;
-use slash32_binding::Instant;
-use slash32_control::{Event, EventKind, LinkDetail, LinkRow, State};
+use slash32_binding::{Instant, Outcome, Reason};
+use slash32_control::{Event, EventKind, LinkDetail, LinkRow, Port, State};
+use slash32_ipc::Counters;
 use slash32_libvirt::Nic;
 use slash32_policy::PoolUse;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use talk::{Say, Talk};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// How many events a slow reader may be behind.
 const EVENTS: usize = 4096;
 
-/// One link as it is shown.
+/// One link as it is shown. What only `slash32 show` wants is put into words when that asks.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
-    pub(crate) detail: LinkDetail,
+    pub(crate) row: LinkRow,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) counters: Counters,
+    /// How many responders were finished, by [`Fault::index`].
+    pub(crate) faults: [u64; Fault::COUNT],
+    /// What the VM is told.
+    pub(crate) binding: Option<EncodedBinding>,
+    pub(crate) history: History,
+    pub(crate) seen: Seen,
     /// When the acknowledged lease ends: nobody tells the agent, so it is looked at when somebody asks.
     pub(crate) expires_at: Option<Instant>,
     pub(crate) remarks: Vec<Remark>,
@@ -44,7 +56,8 @@ pub(crate) struct Published {
     /// How many networks the config in force has.
     networks: AtomicUsize,
     changes: watch::Sender<u64>,
-    events: broadcast::Sender<Event>,
+    /// A place of its ring is a pointer, as most stay empty.
+    events: broadcast::Sender<Arc<Event>>,
     requests: mpsc::Sender<Request>,
     pub(crate) access: Access,
 }
@@ -157,6 +170,10 @@ impl Published {
                 "{name}: many events, so the next ones are not logged: slash32 events shows all"
             );
         }
+        // Nobody listening is no fault.
+        if self.events.receiver_count() == 0 {
+            return;
+        }
         let event = Event {
             time: rfc3339(time),
             link: link.map(|(name, _)| name.to_owned()),
@@ -167,9 +184,41 @@ impl Published {
             address,
             text,
         };
-        // Nobody listening is no fault.
-        let _ = self.events.send(event);
+        let _ = self.events.send(Arc::new(event));
     }
+}
+
+impl Shown {
+    fn detail(self) -> LinkDetail {
+        let counters = counters_by_name(&self.counters, &self.faults);
+        LinkDetail {
+            row: aged(self.row, self.expires_at),
+            ports: self.ports,
+            counters,
+            options: self
+                .binding
+                .map(|binding| binding.options())
+                .unwrap_or_default(),
+            history: self.history.entries(),
+            last_request: self.seen.last_request,
+            other_server: self.seen.other_server,
+        }
+    }
+}
+
+/// Every counter by its name: what became of each frame, and why responders were finished.
+fn counters_by_name(counters: &Counters, faults: &[u64; Fault::COUNT]) -> BTreeMap<String, u64> {
+    let outcomes = Outcome::ALL
+        .iter()
+        .map(|o| (o.name().to_owned(), counters.outcomes[o.index()]));
+    let reasons = Reason::ALL
+        .iter()
+        .map(|r| (r.name().to_owned(), counters.reasons[r.index()]));
+    let faults = Fault::NAMES
+        .iter()
+        .zip(faults)
+        .map(|(name, count)| (format!("responder_{name}"), *count));
+    outcomes.chain(reasons).chain(faults).collect()
 }
 
 /// The line of an event, with the fields that the journal finds it by.
@@ -227,7 +276,7 @@ impl Published {
         let links = self.links();
         let mut rows: Vec<LinkRow> = links
             .values()
-            .map(|shown| aged(shown.detail.row.clone(), shown.expires_at))
+            .map(|shown| aged(shown.row.clone(), shown.expires_at))
             .collect();
         drop(links);
         rows.sort_by(|a, b| natural(&a.link, &b.link));
@@ -236,9 +285,8 @@ impl Published {
 
     /// Everything that was last known about a link.
     pub(crate) fn detail(&self, ifindex: u32) -> Option<LinkDetail> {
-        let mut shown = self.links().get(&ifindex).cloned()?;
-        shown.detail.row = aged(shown.detail.row, shown.expires_at);
-        Some(shown.detail)
+        let shown = self.links().get(&ifindex).cloned()?;
+        Some(shown.detail())
     }
 
     /// How many links there are of each sort.
@@ -246,7 +294,7 @@ impl Published {
         let now = Moment::now().boot;
         let mut count = LinkCount::default();
         for shown in self.links().values() {
-            let row = &shown.detail.row;
+            let row = &shown.row;
             let state = match row.state {
                 bound if has_expired(bound, shown.expires_at, now) => State::Ready,
                 state => state,
@@ -283,7 +331,7 @@ impl Published {
         self.changes.subscribe()
     }
 
-    pub(crate) fn subscribe_events(&self) -> broadcast::Receiver<Event> {
+    pub(crate) fn subscribe_events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.events.subscribe()
     }
 }

@@ -37,7 +37,6 @@ use crate::standalone::Standalone;
 use crate::vm::VmLink;
 use arrive::Arrivals;
 use slash32_binding::Prefix;
-use slash32_control::LinkDetail;
 use slash32_policy::{Allocations, Config};
 use slash32_store::{Change as Record, Lease, Store};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -423,15 +422,13 @@ impl Reconciler {
             self.published.tell_vm(*ifindex, nic);
             let responder = self.responder_row(*ifindex);
             let entry = self.vms.get(ifindex).map(|vm| Shown {
-                detail: LinkDetail {
-                    row: vm.row(now, responder),
-                    ports: vm.ports.clone(),
-                    counters: vm.counters_by_name(),
-                    options: vm.options.clone(),
-                    history: vm.history.iter().cloned().collect(),
-                    last_request: vm.seen.last_request.clone(),
-                    other_server: vm.seen.other_server.clone(),
-                },
+                row: vm.row(now, responder),
+                ports: vm.ports.clone(),
+                counters: vm.counters,
+                faults: vm.faults,
+                binding: vm.serve.as_ref().map(|serve| serve.binding.clone()),
+                history: vm.history.clone(),
+                seen: vm.seen.clone(),
                 expires_at: vm.expires_at(),
                 remarks: vm.remarks(now),
             });

@@ -2,6 +2,7 @@
 
 use crate::arrival::Arrival;
 use crate::conversation::Fault;
+use crate::history::History;
 use crate::link::Link;
 use crate::metrics::Remark;
 use crate::moment::Moment;
@@ -9,17 +10,14 @@ use crate::occupant::Occupant;
 use crate::plan::Serve;
 use crate::presence::Stay;
 use jiff::Timestamp;
-use slash32_binding::{Generation, Ipv4Addr, MacAddr, Outcome, Reason};
-use slash32_control::{HistoryEntry, Lease, LinkRow, Port, SeenFrame, State};
-use slash32_ipc::{Counters, digest};
+use slash32_binding::{Generation, Ipv4Addr, MacAddr, Reason};
+use slash32_control::{Lease, LinkRow, Port, SeenFrame, State};
+use slash32_ipc::Counters;
 use slash32_libvirt::Nic;
 use slash32_policy::AddressSource;
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// So many events of a link are kept for `slash32 show`.
-const HISTORY: usize = 32;
 /// A responder that is finished sooner than this after its start had a short life.
 const LIVED: Duration = Duration::from_secs(10);
 
@@ -76,11 +74,10 @@ pub(crate) struct VmLink {
     pub(crate) fault: Option<Fault>,
     /// How many were, since the agent's start, by [`Fault::index`].
     pub(crate) faults: [u64; Fault::COUNT],
-    pub(crate) history: VecDeque<HistoryEntry>,
+    pub(crate) history: History,
     /// The state that was last told in an event.
     pub(crate) told: Option<(State, Option<String>)>,
     pub(crate) ports: Vec<Port>,
-    pub(crate) options: BTreeMap<String, String>,
     /// What the responder kept of the guest in this generation, when it was asked last. Nobody here reads it.
     pub(crate) seen: Seen,
 }
@@ -153,10 +150,9 @@ impl VmLink {
             started: None,
             fault: None,
             faults: [0; Fault::COUNT],
-            history: VecDeque::new(),
+            history: History::default(),
             told: None,
             ports: Vec::new(),
-            options: BTreeMap::new(),
             seen: Seen::default(),
         }
     }
@@ -175,7 +171,6 @@ impl VmLink {
         self.released = false;
         self.identity = None;
         self.mac = None;
-        self.options.clear();
         self.seen = Seen::default();
     }
 
@@ -223,7 +218,7 @@ impl VmLink {
 
     /// What the VM was told last is not what is in force now.
     pub(crate) fn runs_on_older(&self) -> bool {
-        let tells = self.serve.as_ref().map(|serve| digest(&serve.binding));
+        let tells = self.serve.as_ref().map(|serve| serve.binding.digest());
         self.acked_at.is_some() && tells.is_some_and(|tells| tells != self.acked_digest)
     }
 
@@ -383,32 +378,6 @@ impl VmLink {
             }),
             responder,
         }
-    }
-
-    /// Every counter by its name: what became of each frame, and why responders were finished.
-    pub(crate) fn counters_by_name(&self) -> BTreeMap<String, u64> {
-        let outcomes = Outcome::ALL
-            .iter()
-            .map(|o| (o.name().to_owned(), self.counters.outcomes[o.index()]));
-        let reasons = Reason::ALL
-            .iter()
-            .map(|r| (r.name().to_owned(), self.counters.reasons[r.index()]));
-        let faults = Fault::NAMES
-            .iter()
-            .zip(self.faults)
-            .map(|(name, count)| (format!("responder_{name}"), count));
-        outcomes.chain(reasons).chain(faults).collect()
-    }
-
-    /// Keeps an event for `slash32 show`.
-    pub(crate) fn remember(&mut self, time: Timestamp, event: String) {
-        if self.history.len() == HISTORY {
-            self.history.pop_front();
-        }
-        self.history.push_back(HistoryEntry {
-            time: rfc3339(time),
-            event,
-        });
     }
 }
 

@@ -1,7 +1,8 @@
 use super::*;
+use crate::history::History;
 use crate::publish::Shown;
-use slash32_control::{LinkDetail, LinkRow, State};
-use std::collections::BTreeMap;
+use crate::vm::Seen;
+use slash32_control::{LinkRow, State};
 
 fn shown(ifindex: u32) -> (u32, Option<Shown>) {
     let row = LinkRow {
@@ -20,25 +21,18 @@ fn shown(ifindex: u32) -> (u32, Option<Shown>) {
         lease: None,
         responder: None,
     };
-    let detail = LinkDetail {
+    let shown = Shown {
         row,
         ports: Vec::new(),
-        counters: BTreeMap::new(),
-        options: BTreeMap::new(),
-        history: Vec::new(),
-        last_request: None,
-        other_server: None,
+        counters: Counters::ZERO,
+        faults: Default::default(),
+        binding: None,
+        history: History::default(),
+        seen: Seen::default(),
+        expires_at: None,
+        remarks: vec![Remark::SecondMac],
     };
-    let remarks = vec![Remark::SecondMac];
-    let expires_at = None;
-    (
-        ifindex,
-        Some(Shown {
-            detail,
-            expires_at,
-            remarks,
-        }),
-    )
+    (ifindex, Some(shown))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use super::*;
 use proptest::prelude::*;
-use slash32_binding::Prefix;
+use slash32_binding::{Binding, Prefix};
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
 const VM: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
@@ -19,7 +19,7 @@ fn route(ifindex: u32, address: Ipv4Addr) -> HostRoute {
 fn serve(generation: u64, address: Ipv4Addr) -> Serve {
     Serve {
         generation: Generation(generation),
-        binding: Binding::new(address, GATEWAY),
+        binding: EncodedBinding::new(&Binding::new(address, GATEWAY)),
     }
 }
 
@@ -71,7 +71,11 @@ fn bare_link() -> ObservedLink {
     }
 }
 
-fn responder(generation: u64, binding: Option<Binding>, confirmed: bool) -> ObservedResponder {
+fn responder(
+    generation: u64,
+    binding: Option<EncodedBinding>,
+    confirmed: bool,
+) -> ObservedResponder {
     ObservedResponder {
         generation: Generation(generation),
         binding,
@@ -108,7 +112,7 @@ fn a_new_vm_gets_its_link_prepared_then_a_responder_then_its_binding_and_no_rout
     );
     let hello = Step::Hello {
         ifindex: 7,
-        serve: Box::new(serve(1, VM)),
+        serve: serve(1, VM),
         sockets: true,
         confirmed: false,
     };
@@ -133,7 +137,7 @@ fn a_claim_is_answered_by_the_route_and_then_by_the_confirm() {
     let serve = serve(1, VM);
     let now = seen(
         prepared_link(),
-        Some(responder(1, Some(serve.binding), false)),
+        Some(responder(1, Some(serve.binding.clone()), false)),
         &[],
     );
     let steps = plan(&one(desired_link(Some(serve), Some(route(7, VM)))), &now);
@@ -152,7 +156,7 @@ fn a_vm_that_comes_back_gets_its_route_before_its_binding() {
     );
     let hello = Step::Hello {
         ifindex: 7,
-        serve: Box::new(serve(2, VM)),
+        serve: serve(2, VM),
         sockets: true,
         confirmed: true,
     };
@@ -171,7 +175,7 @@ fn an_adopted_responder_is_told_its_binding_without_new_sockets_and_the_route_st
     );
     let hello = Step::Hello {
         ifindex: 7,
-        serve: Box::new(serve(1, VM)),
+        serve: serve(1, VM),
         sockets: false,
         confirmed: true,
     };
@@ -309,7 +313,7 @@ fn a_gateway_that_a_running_vm_still_uses_stays_beside_the_new_one() {
 
 #[test]
 fn another_gateway_needs_another_idle_socket_in_the_same_generation() {
-    let mut old = serve(1, VM).binding;
+    let mut old = serve(1, VM).binding.decode();
     old.gateway = Ipv4Addr::new(172, 31, 1, 1);
     let old_address = LinkAddress {
         address: old.gateway,
@@ -322,7 +326,7 @@ fn another_gateway_needs_another_idle_socket_in_the_same_generation() {
         keep_addresses: true,
         ..desired_link(Some(serve(1, VM)), Some(route(7, VM)))
     };
-    for known in [Some(old), None] {
+    for known in [Some(EncodedBinding::new(&old)), None] {
         let now = seen(
             link.clone(),
             Some(responder(1, known, true)),
@@ -441,12 +445,12 @@ fn carry_out(step: &Step, observed: &mut Observed) {
                 *sockets || before.generation == serve.generation,
                 "a new generation without its sockets"
             );
-            let host_route = route(*ifindex, serve.binding.address);
+            let host_route = route(*ifindex, serve.binding.decode().address);
             assert!(
                 !confirmed || observed.routes.contains(&host_route),
                 "confirmed before the route is there"
             );
-            let told = responder(serve.generation.0, Some(serve.binding), *confirmed);
+            let told = responder(serve.generation.0, Some(serve.binding.clone()), *confirmed);
             observed.responders.insert(*ifindex, told);
         }
         Step::Confirm {
@@ -455,7 +459,8 @@ fn carry_out(step: &Step, observed: &mut Observed) {
         } => {
             let responder = observed.responders.get_mut(ifindex).unwrap();
             assert_eq!(responder.generation, *generation);
-            let host_route = route(*ifindex, responder.binding.unwrap().address);
+            let binding = responder.binding.as_ref().unwrap().decode();
+            let host_route = route(*ifindex, binding.address);
             assert!(
                 observed.routes.contains(&host_route),
                 "confirmed before the route is there"

@@ -281,7 +281,7 @@ impl Reconciler {
         };
         let text = format!("host route {} {verb}", route.prefix);
         let now = Timestamp::now();
-        vm.remember(now, text.clone());
+        vm.history.remember(now, &text);
         let address = Some(route.prefix.address());
         self.published
             .event(now, Some((&vm.name, route.ifindex)), kind, address, text);
@@ -344,10 +344,11 @@ impl Reconciler {
         sockets: bool,
         confirmed: bool,
     ) -> Result<(), Fault> {
+        let binding = serve.binding.decode();
         let hello = Hello {
             generation: serve.generation,
             confirmed,
-            binding: serve.binding,
+            binding,
         };
         let message = ToResponder::Hello(hello);
         let told = if sockets {
@@ -366,7 +367,7 @@ impl Reconciler {
                 }
             };
             // Without it a renewal may be answered by port-unreachable as well; the VM is served all the same.
-            let idle = slash32_sys::idle::open(&link.name, serve.binding.gateway)
+            let idle = slash32_sys::idle::open(&link.name, binding.gateway)
                 .inspect_err(|error| {
                     let link = &*link.name;
                     tracing::warn!(link, ifindex, "{link}: no idle socket on port 67: {error}");
@@ -385,7 +386,7 @@ impl Reconciler {
         }
         let given = ObservedResponder {
             generation: serve.generation,
-            binding: Some(serve.binding),
+            binding: Some(serve.binding.clone()),
             confirmed,
         };
         self.given.insert(ifindex, given);

@@ -122,7 +122,11 @@ impl Reconciler {
         let Some(vm) = self.vms.get_mut(&ifindex) else {
             return;
         };
-        let Some(lease_time) = vm.serve.as_ref().map(|serve| serve.binding.lease_time) else {
+        let Some(lease_time) = vm
+            .serve
+            .as_ref()
+            .map(|serve| serve.binding.decode().lease_time)
+        else {
             return;
         };
         let now = Timestamp::now();

@@ -2,6 +2,7 @@
 
 use super::Reconciler;
 use super::durable::Earlier;
+use crate::encoded::EncodedBinding;
 use crate::link::{Kind, Link, LinkTable};
 use crate::moment::Moment;
 use crate::plan::{DesiredLink, Serve};
@@ -18,7 +19,6 @@ use slash32_policy::{
     Unassigned,
 };
 use slash32_store::{Attachment, Change as Record, Lease};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Reconciler {
@@ -197,7 +197,8 @@ impl Reconciler {
 
     /// The VM with this binding: the same generation while it stays and keeps its address, else a new one.
     fn serve(&mut self, link: &Link, service: &Service, is_dynamic: bool) -> Option<Serve> {
-        let Service { stay, binding, .. } = *service;
+        let Service { stay, binding, .. } = service;
+        let stay = *stay;
         let earlier = self.earlier_lease(Earlier {
             link: &link.name,
             address: binding.address,
@@ -242,11 +243,10 @@ impl Reconciler {
                 generation
             }
         };
-        vm.options = options(&binding);
         vm.identity.clone_from(&service.identity);
         let serve = Serve {
             generation,
-            binding,
+            binding: EncodedBinding::new(binding),
         };
         vm.serve = Some(serve.clone());
         Some(serve)
@@ -395,44 +395,4 @@ pub(super) fn attachment(boot: &str, vm: &VmLink, stay: Stay, address: Ipv4Addr)
         address,
         boot: boot.to_owned(),
     }
-}
-
-/// What the VM is told, by the name of the config key; what is not set is left out.
-fn options(binding: &Binding) -> BTreeMap<String, String> {
-    let list = |values: &[Ipv4Addr]| {
-        values
-            .iter()
-            .map(Ipv4Addr::to_string)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let lease = if binding.lease_time == u32::MAX {
-        "infinite".into()
-    } else {
-        format!("{}s", binding.lease_time)
-    };
-    let next_server =
-        (!binding.next_server.is_unspecified()).then(|| binding.next_server.to_string());
-    let rapid_commit = if binding.rapid_commit { "true" } else { "" };
-    let ipv6_only = (binding.ipv6_only_wait != 0).then(|| format!("{}s", binding.ipv6_only_wait));
-    let all = [
-        ("lease-time", lease),
-        ("netmask", binding.netmask.to_string()),
-        ("mtu", binding.mtu.to_string()),
-        ("dns", list(&binding.dns)),
-        ("ntp", list(&binding.ntp)),
-        ("tftp-servers", list(&binding.tftp_servers)),
-        ("hostname", binding.hostname.as_str().to_owned()),
-        ("domain", binding.domain.as_str().to_owned()),
-        ("search", binding.search.as_str().to_owned()),
-        ("next-server", next_server.unwrap_or_default()),
-        ("server-name", binding.server_name.as_str().to_owned()),
-        ("boot-file", binding.boot_file.as_str().to_owned()),
-        ("rapid-commit", rapid_commit.to_owned()),
-        ("ipv6-only-preferred", ipv6_only.unwrap_or_default()),
-    ];
-    all.into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
 }

@@ -217,7 +217,7 @@ impl Reconciler {
                 let text =
                     "the VM gave its lease back; it keeps its address while its link is there"
                         .to_owned();
-                vm.remember(now, text.clone());
+                vm.history.remember(now, &text);
                 self.published.event(
                     now,
                     Some((&name, ifindex)),
@@ -273,7 +273,7 @@ impl Reconciler {
             vm.lost_responder(fault);
             let now = Timestamp::now();
             let text = format!("the responder {fault}: it is replaced");
-            vm.remember(now, text.clone());
+            vm.history.remember(now, &text);
             self.published.event(
                 now,
                 Some((&vm.name, ifindex)),
@@ -314,7 +314,7 @@ impl Reconciler {
         }
         // A remark that goes away again is no event of its own.
         if is_new_state || reason.is_some() {
-            vm.remember(now, text.clone());
+            vm.history.remember(now, &text);
             self.published
                 .event(now, Some((&vm.name, ifindex)), kind, address, text);
         }

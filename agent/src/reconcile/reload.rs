@@ -133,8 +133,8 @@ impl Reconciler {
                 continue;
             };
             if let Ok(assignment) = allocations.assign(config, network, &facts)
-                && assignment.address == serve.binding.address
-                && config.binding(network, &assignment, &facts) != serve.binding
+                && Some(assignment.address) == vm.current.map(|(_, address)| address)
+                && config.binding(network, &assignment, &facts) != serve.binding.decode()
             {
                 links.push(vm.name.as_str());
             }

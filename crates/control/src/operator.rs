@@ -5,6 +5,7 @@ use crate::{
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 
 /// What the agent has to say, and what it does when it is told to.
@@ -31,7 +32,7 @@ pub trait Operator: Send + Sync + 'static {
     fn changes(&self) -> watch::Receiver<u64>;
 
     /// Every event from now on.
-    fn events(&self) -> broadcast::Receiver<Event>;
+    fn events(&self) -> broadcast::Receiver<Arc<Event>>;
 
     /// The agent's version.
     fn version(&self) -> Version;

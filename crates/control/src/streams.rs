@@ -61,7 +61,7 @@ async fn stream_events(mut ends: Ends<'_>, operator: &impl Operator) -> io::Resu
             () = ends.calls.hang_up() => return Err(io::ErrorKind::BrokenPipe.into()),
         };
         match event {
-            Ok(event) => ends.reply(json!({ "event": event }), true).await?,
+            Ok(event) => ends.reply(json!({ "event": *event }), true).await?,
             Err(RecvError::Lagged(count)) => {
                 return send(ends.replies, &Fault::Missed { count }).await;
             }

@@ -166,6 +166,21 @@ fn read_binding(r: &mut Reader<'_>) -> Result<Binding, Malformed> {
     })
 }
 
+/// Writes a binding to the front of `out`, as a [`Hello`] carries it, and returns its length: a hundred bytes or two for most,
+/// where a [`Binding`] takes three thousand.
+pub fn encode_binding(binding: &Binding, out: &mut [u8; MAX_DOWN]) -> usize {
+    let mut w = Writer::message(out, HELLO);
+    write_binding(&mut w, binding);
+    w.finish()
+}
+
+/// Reads what [`encode_binding`] has written. Errors: [`Malformed`] for anything else.
+pub fn decode_binding(bytes: &[u8]) -> Result<Binding, Malformed> {
+    let (_, mut r) = Reader::message(bytes)?;
+    let binding = read_binding(&mut r)?;
+    r.finish(binding)
+}
+
 /// A number that two bindings share only when they tell a VM the same (FNV-1a, 64 bits): the agent sees by it whether the
 /// last ACK told what is in force now. What only says where requests come to does not count.
 pub fn digest(binding: &Binding) -> u64 {
@@ -174,9 +189,7 @@ pub fn digest(binding: &Binding) -> u64 {
         ..*binding
     };
     let mut out = [0; MAX_DOWN];
-    let mut w = Writer::message(&mut out, HELLO);
-    write_binding(&mut w, &told);
-    let length = w.finish();
+    let length = encode_binding(&told, &mut out);
     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     out[..length].iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }

@@ -26,7 +26,7 @@ mod down;
 mod record;
 mod up;
 
-pub use down::{Hello, MAX_DOWN, ToResponder, digest};
+pub use down::{Hello, MAX_DOWN, ToResponder, decode_binding, digest, encode_binding};
 pub use up::{Counters, Kept, KeptAs, MAX_KEPT, MAX_UP, State, ToAgent};
 
 /// The version of these messages. A peer that speaks another one is replaced, not argued with.

@@ -29,7 +29,7 @@ pub struct FakeAgent {
 struct Snapshot {
     rows: Mutex<Vec<LinkRow>>,
     changes: watch::Sender<u64>,
-    events: broadcast::Sender<Event>,
+    events: broadcast::Sender<Arc<Event>>,
     /// What `unbind` waits for: a permit each.
     slow: Semaphore,
     store: Mutex<String>,
@@ -71,7 +71,7 @@ impl FakeAgent {
     }
 
     pub fn happen(&self, kind: EventKind) {
-        let _ = self.snapshot.events.send(event(kind));
+        let _ = self.snapshot.events.send(Arc::new(event(kind)));
     }
 
     /// Lets one `unbind` go on.
@@ -124,7 +124,7 @@ impl Operator for Snapshot {
         self.changes.subscribe()
     }
 
-    fn events(&self) -> broadcast::Receiver<Event> {
+    fn events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.events.subscribe()
     }
 
