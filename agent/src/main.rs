@@ -18,6 +18,7 @@ mod history;
 mod hypervisor;
 mod isolate;
 mod kernel;
+mod leases;
 mod link;
 mod log;
 mod metrics;

@@ -23,6 +23,7 @@ pub(crate) use decide::{facts, host_route};
 use crate::conversation::Fault as ResponderFault;
 use crate::hypervisor::Hypervisor;
 use crate::kernel::{Change, Kernel};
+use crate::leases::Leases;
 use crate::link::LinkTable;
 use crate::metrics::Metrics;
 use crate::moment::Moment;
@@ -32,14 +33,14 @@ use crate::plan::{Desired, Observed, ObservedLink, ObservedResponder, Step, plan
 use crate::probe::Probes;
 use crate::publish::{Published, Shown};
 use crate::responders::{FromResponder, Responders};
-use crate::route::{ForeignRoute, HostRoute};
+use crate::route::{ForeignRoute, HostRoute, by_link};
 use crate::standalone::Standalone;
 use crate::vm::VmLink;
 use arrive::Arrivals;
 use slash32_binding::Prefix;
 use slash32_policy::{Allocations, Config};
 use slash32_store::{Change as Record, Lease, Store};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -60,8 +61,7 @@ pub(crate) struct Reconciler {
     kernel: Kernel,
     store: Arc<Mutex<Box<dyn Store>>>,
     allocations: Allocations,
-    /// Acknowledged leases by link name, as the store has them.
-    leases: BTreeMap<String, Lease>,
+    leases: Leases,
     /// Records that are not durable yet.
     unsaved: Vec<Record>,
     /// Leases that are not durable yet, and since when.
@@ -70,6 +70,8 @@ pub(crate) struct Reconciler {
     /// What is wrong with the store, as it was last told, and when it is tried again.
     store_trouble: Option<String>,
     retry_save_at: Option<Instant>,
+    /// When the first of the steps that failed may be tried again, or sooner.
+    retry_at: Option<Instant>,
 
     /// Why the store cannot be read, if so: then running responders are left alone.
     blind: Option<String>,
@@ -142,16 +144,13 @@ impl Reconciler {
             kernel: parts.kernel,
             store: Arc::new(Mutex::new(parts.store)),
             allocations,
-            leases: records
-                .leases
-                .into_iter()
-                .map(|lease| (lease.link.clone(), lease))
-                .collect(),
+            leases: records.leases.into_iter().collect(),
             unsaved: Vec::new(),
             unsaved_leases: BTreeMap::new(),
             save_leases_at: None,
             store_trouble: None,
             retry_save_at: None,
+            retry_at: None,
             blind: parts.blind,
             left_alone: BTreeSet::new(),
             // Before anything is adopted: these are not the agent's, whatever its store knows of them.
@@ -230,13 +229,8 @@ impl Reconciler {
             // A pass has found out that something changed for other links.
             return Instant::now();
         }
-        let retries = self
-            .vms
-            .values()
-            .filter_map(|vm| vm.retry.map(|retry| retry.at))
-            .min();
         let others = [
-            retries,
+            self.retry_at,
             self.save_leases_at,
             self.sweep_at,
             self.retry_save_at,
@@ -261,9 +255,12 @@ impl Reconciler {
                 self.dump_at = now + SETTLE;
             }
         }
-        let due = |vm: &VmLink| vm.retry.is_some_and(|retry| retry.at <= now);
-        self.dirty
-            .extend(self.vms.values().filter(|vm| due(vm)).map(|vm| vm.ifindex));
+        if self.retry_at.take_if(|at| *at <= now).is_some() {
+            let retries = self.vms.values().filter_map(|vm| Some((vm, vm.retry?.at)));
+            let (due, later): (Vec<_>, Vec<_>) = retries.partition(|(_, at)| *at <= now);
+            self.retry_at = later.into_iter().map(|(_, at)| at).min();
+            self.dirty.extend(due.into_iter().map(|(vm, _)| vm.ifindex));
+        }
         self.look_for_arrivals().await;
         for ifindex in self.responders.silent() {
             self.lose_responder(ifindex, ResponderFault::Silent);
@@ -320,12 +317,12 @@ impl Reconciler {
             .retain(|ifindex| self.table.get(*ifindex).is_some());
         scope.retain(|ifindex| !self.left_alone.contains(ifindex));
         self.leave_standalone(&mut scope);
-        if scope
-            .iter()
-            .any(|ifindex| self.table.get(*ifindex).is_none())
-        {
-            let present: HashSet<&str> = self.table.iter().map(|link| link.name.as_str()).collect();
-            self.allocations.retain_links(|name| present.contains(name));
+        // Before anything is given: a VM may move to another link.
+        let is_gone = |ifindex: &&u32| self.table.get(**ifindex).is_none();
+        for ifindex in scope.iter().filter(is_gone) {
+            if let Some(vm) = self.vms.get(ifindex) {
+                self.allocations.leave(&vm.name);
+            }
         }
         let (steps, mut failed) = self.settle(&scope).await;
         failed.extend(self.apply(steps).await);
@@ -399,10 +396,9 @@ impl Reconciler {
         let responder = |ifindex: &u32| Some((*ifindex, self.given.get(ifindex)?.clone()));
         Observed {
             links: scope.iter().filter_map(link).collect(),
-            routes: self
-                .routes
+            routes: scope
                 .iter()
-                .filter(|route| scope.contains(&route.ifindex))
+                .flat_map(|ifindex| by_link(&self.routes, *ifindex))
                 .copied()
                 .collect(),
             responders: scope.iter().filter_map(responder).collect(),
@@ -415,7 +411,7 @@ impl Reconciler {
         let mut shown = Vec::new();
         for ifindex in scope {
             if let Some(vm) = self.vms.get_mut(ifindex) {
-                vm.route = self.routes.iter().any(|route| is_route_of(route, vm));
+                vm.route = by_link(&self.routes, *ifindex).any(|route| is_route_of(route, vm));
             }
             self.tell_state(*ifindex, now);
             let nic = self.vms.get(ifindex).and_then(VmLink::nic);
@@ -460,10 +456,8 @@ impl Reconciler {
     }
 }
 
-/// The route is the VM's host route.
+/// The route, which leaves by the VM's link, is its host route.
 fn is_route_of(route: &HostRoute, vm: &VmLink) -> bool {
-    route.ifindex == vm.ifindex
-        && vm
-            .current
-            .is_some_and(|(_, address)| route.prefix == Prefix::host(address))
+    let current = vm.current.map(|(_, address)| Prefix::host(address));
+    current == Some(route.prefix)
 }

@@ -103,6 +103,7 @@ impl Reconciler {
             Fault::Until(at, sentence) => (at, Some(sentence)),
         };
         vm.retry = Some(Retry { at, attempt });
+        self.retry_at = Some(self.retry_at.map_or(at, |first| first.min(at)));
         vm.error = sentence.or(vm.error.take());
     }
 

@@ -11,6 +11,7 @@ use crate::vm::{KeptLease, VmLink};
 use jiff::{SignedDuration, Timestamp};
 use slash32_binding::Ipv4Addr;
 use slash32_store::Lease;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,6 +23,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How arrivals are followed.
 #[derive(Default)]
 pub(super) struct Arrivals {
+    /// The links of the VMs that arrive; some may have done so.
+    links: BTreeSet<u32>,
     /// Open while a guest behind a bridge has not sent its first frame.
     learned: Option<LearnedMacs>,
     /// When somebody's first frame is to be looked for.
@@ -80,6 +83,7 @@ impl Reconciler {
             arrival.first_frame.get_or_insert(now);
         }
         vm.arrival = Some(arrival);
+        self.arrivals.links.insert(ifindex);
         let announced = self.foreign.contains_key(&address);
         let hold = arrival.hold(announced, now);
         if hold.is_none() {
@@ -150,8 +154,13 @@ impl Reconciler {
     pub(super) fn follow_arrivals(&mut self) {
         let now = Instant::now();
         let (mut awaited, mut over_at) = (Vec::new(), None::<Instant>);
-        for vm in self.vms.values() {
-            match vm.arrival {
+        let vms = &self.vms;
+        let arrival = |ifindex: &u32| vms.get(ifindex)?.arrival;
+        self.arrivals
+            .links
+            .retain(|ifindex| arrival(ifindex).is_some());
+        for ifindex in &self.arrivals.links {
+            match arrival(ifindex) {
                 Some(Arrival {
                     first_frame: Some(seen),
                     ..
@@ -159,7 +168,7 @@ impl Reconciler {
                     let until = seen + PATIENCE;
                     over_at = Some(over_at.map_or(until, |at| at.min(until)));
                 }
-                Some(_) => awaited.push(vm.ifindex),
+                Some(_) => awaited.push(*ifindex),
                 None => {}
             }
         }

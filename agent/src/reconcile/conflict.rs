@@ -184,9 +184,8 @@ impl Reconciler {
     }
 
     fn is_announced_aside(&self, address: Ipv4Addr) -> bool {
-        self.allocations
-            .set_asides()
-            .any(|(aside, why)| aside == address && why.why == ANNOUNCED)
+        let aside = self.allocations.aside(address);
+        aside.is_some_and(|aside| aside.why == ANNOUNCED)
     }
 
     /// `link` is that of the VM which was to have the address.
@@ -222,10 +221,7 @@ impl Reconciler {
     pub(super) fn take_probe(&mut self, probed: Probed) {
         let address = probed.address;
         // Given in the meantime: then it was our own VM that answered.
-        let is_given = self
-            .vms
-            .values()
-            .any(|vm| vm.current.is_some_and(|(_, current)| current == address));
+        let is_given = self.allocations.is_assigned(address);
         if probed.answered && !is_given {
             self.allocations
                 .set_aside(address, Some(in_seconds(ANSWERED_FOR)), ANSWERED);

@@ -267,11 +267,8 @@ impl Reconciler {
             }
             if let Some(lease) = self.leases.remove(&old) {
                 let link = link.name.clone();
-                let lease = Lease {
-                    link: link.clone(),
-                    ..lease
-                };
-                self.leases.insert(link, lease.clone());
+                let lease = Lease { link, ..lease };
+                self.leases.put(lease.clone());
                 self.unsaved.push(Record::PutLease(lease));
                 self.unsaved.push(Record::RemoveLease { link: old.clone() });
             }

@@ -119,18 +119,15 @@ impl Reconciler {
         self.save_leases_at
             .get_or_insert(Instant::now() + LEASE_DELAY);
         self.leave_behind(&lease);
-        self.leases.insert(lease.link.clone(), lease.clone());
+        self.leases.put(lease.clone());
         self.unsaved_leases.insert(lease.link.clone(), lease);
     }
 
     /// A VM that hangs on another link now is on its former one no more.
     fn leave_behind(&mut self, lease: &Lease) {
-        let known = self.leases.get(&lease.link);
-        if lease.holder.is_none() || known.is_some_and(|known| known.holder == lease.holder) {
-            return;
-        }
-        let elsewhere = |other: &&Lease| other.link != lease.link && other.holder == lease.holder;
-        let former = self.leases.values().filter(elsewhere);
+        let Some(holder) = &lease.holder else { return };
+        let elsewhere = |other: &&Lease| other.link != lease.link;
+        let former = self.leases.of_holder(holder).filter(elsewhere);
         for link in former.map(|other| other.link.clone()).collect::<Vec<_>>() {
             self.leases.remove(&link);
             self.unsaved_leases.remove(&link);
@@ -142,17 +139,10 @@ impl Reconciler {
     /// link and address says nothing of this VM, unless libvirt tells that it is the same one; and if it does, its lease counts
     /// whatever link it was on.
     pub(super) fn earlier_lease(&self, vm: Earlier<'_>) -> Option<&Lease> {
-        let is_same = |lease: &&Lease| {
-            lease.address == vm.address
-                && lease.holder.is_some()
-                && lease.holder.as_deref() == vm.identity
-        };
+        let is_same = |lease: &&Lease| lease.address == vm.address;
         let on_link = self.leases.get(vm.link);
         let on_link = on_link.filter(|lease| lease.address == vm.address && !vm.is_dynamic);
-        on_link.or_else(|| {
-            vm.identity?;
-            self.leases.values().find(is_same)
-        })
+        on_link.or_else(|| self.leases.of_holder(vm.identity?).find(is_same))
     }
 
     /// The VM is gone and its responder is about to forget it: then only the store knows of its lease, for when it comes back
@@ -176,12 +166,8 @@ impl Reconciler {
         let next = self.allocations.sweep(slash32_binding::Instant(boottime));
         let pause = |at: slash32_binding::Instant| at.0.saturating_sub(boottime);
         self.sweep_at = next.map(|at| Instant::now() + Duration::from_nanos(pause(at)));
-        let aside: BTreeSet<_> = self
-            .allocations
-            .set_asides()
-            .map(|(address, _)| address)
-            .collect();
-        let over: Vec<_> = self.saved_asides.difference(&aside).copied().collect();
+        let is_over = |address: &&Ipv4Addr| self.allocations.aside(**address).is_none();
+        let over: Vec<_> = self.saved_asides.iter().filter(is_over).copied().collect();
         if !over.is_empty() {
             self.look_again();
         }

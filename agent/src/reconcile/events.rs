@@ -6,6 +6,7 @@ use crate::kernel::Change;
 use crate::link::Kind;
 use crate::moment::Moment;
 use crate::responders::{FromResponder, Word};
+use crate::route::by_link;
 use crate::vm::rfc3339;
 use jiff::{SignedDuration, Timestamp};
 use slash32_binding::{Generation, Verdict};
@@ -29,7 +30,10 @@ impl Reconciler {
             }
             Change::LinkGone(ifindex) => {
                 self.dirty.extend(self.table.remove(ifindex));
-                self.routes.retain(|route| route.ifindex != ifindex);
+                let gone: Vec<_> = by_link(&self.routes, ifindex).copied().collect();
+                for route in gone {
+                    self.routes.remove(&route);
+                }
             }
             Change::Address {
                 ifindex,

@@ -88,6 +88,8 @@ impl Reconciler {
         let mut occupant = before.unwrap_or_else(|| {
             match self.hypervisor.kept(ifindex, stay, told) {
                 Some(kept) => Occupant::new(stay, Some(kept.nic.clone()), kept.settled),
+                // Whatever counted, nothing is told that could count now.
+                None if told.is_none() => Occupant::new(stay, None, settled),
                 None => {
                     // It runs, and what counted for it is lost, or nothing ever did.
                     let address = vm.current.map(|(_, address)| address).filter(|_| settled);

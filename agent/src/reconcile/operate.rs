@@ -271,11 +271,7 @@ impl Reconciler {
                 .map_err(|error| refused(error.to_string()))?
         };
         self.allocations = super::durable::allocations(&self.config, &self.boot, &records);
-        self.leases = records
-            .leases
-            .into_iter()
-            .map(|lease| (lease.link.clone(), lease))
-            .collect();
+        self.leases = records.leases.into_iter().collect();
         // What this host runs is this agent's to say, not the document's.
         for vm in self.vms.values() {
             if let (Some(stay), Some((_, address))) = (vm.stay, vm.current) {

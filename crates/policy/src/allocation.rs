@@ -1,5 +1,6 @@
 use crate::{
     Assignment, Config, LinkFacts, Network, Unassigned,
+    ends::Ends,
     former::Former,
     link::{is_vm, link_identity, tap_identity},
     stock::{Mark, Stock},
@@ -55,6 +56,8 @@ pub struct Allocations {
     pub(crate) bound: BTreeMap<String, Ipv4Addr>,
     pub(crate) bound_to: HashMap<Ipv4Addr, String>,
     pub(crate) set_aside: BTreeMap<Ipv4Addr, SetAside>,
+    /// Of those, which end by themselves.
+    pub(crate) asides_end: Ends<Ipv4Addr>,
     /// What the config reserves, and its gateways.
     pub(crate) fixed: HashSet<Ipv4Addr>,
     pub(crate) stock: Stock,
@@ -64,7 +67,7 @@ pub struct Allocations {
     /// `dynamic` identities that no link is assigned the holding of, and that are not in quarantine yet.
     pub(crate) gone: BTreeSet<String>,
     /// Until when identities that are gone keep their addresses from others.
-    pub(crate) quarantined: BTreeMap<String, Instant>,
+    pub(crate) quarantined: Ends<String>,
     /// `quarantine` of each network, in nanoseconds.
     pub(crate) quarantines: HashMap<String, u64>,
     pub(crate) former: Former,
@@ -93,12 +96,13 @@ impl Allocations {
             bound: BTreeMap::new(),
             bound_to: HashMap::new(),
             set_aside: BTreeMap::new(),
+            asides_end: Ends::default(),
             fixed: HashSet::new(),
             stock: Stock::default(),
             links: HashMap::new(),
             assigned: HashMap::new(),
             gone: BTreeSet::new(),
-            quarantined: BTreeMap::new(),
+            quarantined: Ends::default(),
             quarantines: HashMap::new(),
             former: Former::default(),
             changes: BTreeSet::new(),
@@ -123,7 +127,7 @@ impl Allocations {
         self.links.clear();
         self.assigned.clear();
         let dynamic = self.held.values().filter(|held| held.boot.is_some());
-        let absent = dynamic.filter(|held| !self.quarantined.contains_key(&held.identity));
+        let absent = dynamic.filter(|held| !self.quarantined.contains(&held.identity));
         self.gone = absent.map(|held| held.identity.clone()).collect();
         let quarantine = |n: &Network| (n.name.clone(), u64::from(n.quarantine) * 1_000_000_000);
         self.quarantines = config.networks.iter().map(quarantine).collect();
@@ -225,7 +229,7 @@ impl Allocations {
             self.gone.insert(to.to_owned());
         }
         if let Some(until) = self.quarantined.remove(from) {
-            self.quarantined.insert(to.to_owned(), until);
+            self.quarantined.put(to.to_owned(), until);
         }
         self.changes.insert(from.to_owned());
         self.changes.insert(to.to_owned());
@@ -247,6 +251,16 @@ impl Allocations {
     /// Every holding, by identity.
     pub fn held(&self) -> impl Iterator<Item = &Held> {
         self.held.values()
+    }
+
+    /// The address is set aside, and why.
+    pub fn aside(&self, address: Ipv4Addr) -> Option<&SetAside> {
+        self.set_aside.get(&address)
+    }
+
+    /// A link has the address.
+    pub fn is_assigned(&self, address: Ipv4Addr) -> bool {
+        self.links.contains_key(&address)
     }
 
     /// A link has an address that is no holding: what its VM held before would be lost to everybody, unless another link of the
@@ -312,7 +326,7 @@ impl Allocations {
             Some(Mark::SetAside)
         } else if self.links.contains_key(&address) {
             Some(Mark::Used)
-        } else if holder.is_some_and(|identity| self.quarantined.contains_key(identity)) {
+        } else if holder.is_some_and(|identity| self.quarantined.contains(identity)) {
             Some(Mark::Quarantined)
         } else if self.fixed.contains(&address) || self.bound_to.contains_key(&address) {
             Some(Mark::Reserved)

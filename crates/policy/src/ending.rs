@@ -37,22 +37,19 @@ impl Allocations {
                 }
                 nanoseconds => {
                     let until = Instant(now.0.saturating_add(nanoseconds));
-                    self.quarantined.insert(identity, until);
+                    self.quarantined.put(identity, until);
                     self.mark(address);
                 }
             }
         }
-        let over = self.quarantined.iter().filter(|(_, until)| **until <= now);
-        for identity in over.map(|(who, _)| who.clone()).collect::<Vec<_>>() {
+        for identity in self.quarantined.over(now) {
             self.drop_holding(&identity);
         }
-        let over = self.set_aside.iter();
-        let over = over.filter(|(_, aside)| aside.until.is_some_and(|until| until <= now));
-        for address in over.map(|(address, _)| *address).collect::<Vec<_>>() {
+        for address in self.asides_end.over(now) {
             self.restore(address);
         }
-        let restored = self.set_aside.values().filter_map(|aside| aside.until);
-        self.quarantined.values().copied().chain(restored).min()
+        let ends = [self.quarantined.next(), self.asides_end.next()];
+        ends.into_iter().flatten().min()
     }
 
     /// Gives back what an identity holds, or what the VM on a link, or an absent one known by its link, does. A VM that is
@@ -129,6 +126,10 @@ impl Allocations {
         why: impl Into<String>,
     ) -> Option<&str> {
         let why = why.into();
+        match until {
+            Some(until) => self.asides_end.put(address, until),
+            None => _ = self.asides_end.remove(&address),
+        }
         self.set_aside.insert(address, SetAside { until, why });
         self.mark(address);
         self.links.get(&address).map(String::as_str)
@@ -137,6 +138,7 @@ impl Allocations {
     /// The address may be given again. `false`: it was not set aside.
     pub fn restore(&mut self, address: Ipv4Addr) -> bool {
         let was = self.set_aside.remove(&address).is_some();
+        self.asides_end.remove(&address);
         self.mark(address);
         was
     }

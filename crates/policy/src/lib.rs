@@ -54,6 +54,7 @@ mod class_read;
 mod config;
 mod decide;
 mod ending;
+mod ends;
 mod error;
 mod explain;
 mod former;
