@@ -140,7 +140,7 @@ pub(crate) struct Conversation {
     inquiries: u32,
     /// Frames that may still come in answer to them.
     frames: u32,
-    counters: Option<Counters>,
+    counters: Option<Box<Counters>>,
     talk: Talk,
 }
 
@@ -292,10 +292,11 @@ impl Conversation {
     /// Counters only rise, and a frame takes longer than a nanosecond.
     fn count(&mut self, counters: &Counters, now: u64) -> Result<(), Fault> {
         let all = |counters: &Counters| counters.outcomes.into_iter().chain(counters.reasons);
-        let before = self.counters.replace(*counters).unwrap_or(Counters::ZERO);
-        let rises = all(&before)
+        let before = self.counters.get_or_insert(Box::new(Counters::ZERO));
+        let rises = all(before)
             .zip(all(counters))
             .all(|(before, now)| before <= now);
+        **before = *counters;
         let sum: u128 = all(counters).map(u128::from).sum();
         if rises && sum <= u128::from(now) {
             Ok(())

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 /// A [`Binding`], as its responder is told it. Two are equal when all that they say is.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct EncodedBinding {
+pub struct EncodedBinding {
     bytes: Arc<[u8]>,
     digest: u64,
 }
 
 impl EncodedBinding {
-    pub(crate) fn new(binding: &Binding) -> Self {
+    pub fn new(binding: &Binding) -> Self {
         let mut out = [0; MAX_DOWN];
         let length = encode_binding(binding, &mut out);
         Self {
@@ -24,19 +24,19 @@ impl EncodedBinding {
     }
 
     /// The binding.
-    pub(crate) fn decode(&self) -> Binding {
+    pub fn decode(&self) -> Binding {
         // Nobody but `new` makes the bytes.
         decode_binding(&self.bytes)
             .unwrap_or(Binding::new(Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED))
     }
 
     /// [`slash32_ipc::digest`]
-    pub(crate) fn digest(&self) -> u64 {
+    pub fn digest(&self) -> u64 {
         self.digest
     }
 
     /// What the VM is told, by the name of the config key; what is not set is left out.
-    pub(crate) fn options(&self) -> BTreeMap<String, String> {
+    pub fn options(&self) -> BTreeMap<String, String> {
         let binding = self.decode();
         let list = |values: &[Ipv4Addr]| {
             values

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a link is, as far as it matters here (`IFLA_INFO_KIND`).
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
     Bridge,
     /// A tun device with an Ethernet header.
     Tap,
@@ -21,19 +21,19 @@ pub(crate) enum Kind {
 
 /// The settings of DESIGN.md §5.2, of one link's `net.ipv4.conf`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Ipv4Settings {
-    pub(crate) forwarding: i32,
-    pub(crate) rp_filter: i32,
-    pub(crate) arp_ignore: i32,
-    pub(crate) arp_announce: i32,
-    pub(crate) accept_redirects: i32,
-    pub(crate) send_redirects: i32,
-    pub(crate) proxy_arp: i32,
+pub struct Ipv4Settings {
+    pub forwarding: i32,
+    pub rp_filter: i32,
+    pub arp_ignore: i32,
+    pub arp_announce: i32,
+    pub accept_redirects: i32,
+    pub send_redirects: i32,
+    pub proxy_arp: i32,
 }
 
 impl Ipv4Settings {
     /// What a VM link gets.
-    pub(crate) const VM_LINK: Self = Self {
+    pub const VM_LINK: Self = Self {
         forwarding: 1,
         rp_filter: 1,
         arp_ignore: 1,
@@ -46,60 +46,60 @@ impl Ipv4Settings {
 
 /// Of one link's `net.ipv6.conf`; absent where the kernel has no IPv6.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Ipv6Settings {
-    pub(crate) disabled: bool,
-    pub(crate) accept_ra: bool,
+pub struct Ipv6Settings {
+    pub disabled: bool,
+    pub accept_ra: bool,
 }
 
 /// An IPv4 address of a link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct LinkAddress {
-    pub(crate) address: Ipv4Addr,
-    pub(crate) prefix_length: u8,
+pub struct LinkAddress {
+    pub address: Ipv4Addr,
+    pub prefix_length: u8,
     /// `IFA_PROTO` is our route protocol: the agent put it there.
-    pub(crate) ours: bool,
+    pub ours: bool,
 }
 
 /// One link.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Link {
-    pub(crate) ifindex: u32,
-    pub(crate) name: String,
-    pub(crate) altnames: Vec<String>,
-    pub(crate) kind: Kind,
-    pub(crate) mac: MacAddr,
-    pub(crate) mtu: u32,
+pub struct Link {
+    pub ifindex: u32,
+    pub name: String,
+    pub altnames: Vec<String>,
+    pub kind: Kind,
+    pub mac: MacAddr,
+    pub mtu: u32,
     /// The bridge that this link is a port of.
-    pub(crate) controller: Option<u32>,
+    pub controller: Option<u32>,
     /// Its owner has set it up (`IFF_UP`).
-    pub(crate) up: bool,
+    pub up: bool,
     /// The other end is there (`IFLA_CARRIER`).
-    pub(crate) carrier: bool,
+    pub carrier: bool,
     /// How often the carrier came (`IFLA_CARRIER_UP_COUNT`).
-    pub(crate) carrier_ups: u32,
-    pub(crate) ipv4: Option<Ipv4Settings>,
-    pub(crate) ipv6: Option<Ipv6Settings>,
-    pub(crate) addresses: BTreeSet<LinkAddress>,
+    pub carrier_ups: u32,
+    pub ipv4: Option<Ipv4Settings>,
+    pub ipv6: Option<Ipv6Settings>,
+    pub addresses: BTreeSet<LinkAddress>,
 }
 
 /// Every link, by its ifindex: the name is a label.
 #[derive(Default, Debug)]
-pub(crate) struct LinkTable {
+pub struct LinkTable {
     links: BTreeMap<u32, Link>,
     ports: BTreeMap<u32, BTreeSet<u32>>,
 }
 
 impl LinkTable {
-    pub(crate) fn get(&self, ifindex: u32) -> Option<&Link> {
+    pub fn get(&self, ifindex: u32) -> Option<&Link> {
         self.links.get(&ifindex)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Link> {
+    pub fn iter(&self) -> impl Iterator<Item = &Link> {
         self.links.values()
     }
 
     /// The ports of a bridge, in the order in which they were made.
-    pub(crate) fn ports(&self, bridge: u32) -> impl Iterator<Item = &Link> {
+    pub fn ports(&self, bridge: u32) -> impl Iterator<Item = &Link> {
         self.ports
             .get(&bridge)
             .into_iter()
@@ -109,7 +109,7 @@ impl LinkTable {
 
     /// Takes in a link; its known addresses are kept. Returns the links whose service may change: itself, and the bridges
     /// that it is or was a port of. None when nothing changed.
-    pub(crate) fn put(&mut self, mut link: Link) -> Vec<u32> {
+    pub fn put(&mut self, mut link: Link) -> Vec<u32> {
         let before = self.links.get(&link.ifindex);
         if let Some(before) = before {
             link.addresses.clone_from(&before.addresses);
@@ -134,7 +134,7 @@ impl LinkTable {
     }
 
     /// Takes out a link that is gone. Returns as [`Self::put`] does.
-    pub(crate) fn remove(&mut self, ifindex: u32) -> Vec<u32> {
+    pub fn remove(&mut self, ifindex: u32) -> Vec<u32> {
         let Some(link) = self.links.remove(&ifindex) else {
             return Vec::new();
         };
@@ -157,12 +157,7 @@ impl LinkTable {
     }
 
     /// An address came to a link or left it. True when that is news.
-    pub(crate) fn put_address(
-        &mut self,
-        ifindex: u32,
-        address: LinkAddress,
-        present: bool,
-    ) -> bool {
+    pub fn put_address(&mut self, ifindex: u32, address: LinkAddress, present: bool) -> bool {
         let Some(link) = self.links.get_mut(&ifindex) else {
             return false;
         };
@@ -174,7 +169,7 @@ impl LinkTable {
     }
 
     /// The settings of a link were changed by us; the kernel's own word comes later.
-    pub(crate) fn put_settings(
+    pub fn put_settings(
         &mut self,
         ifindex: u32,
         ipv4: Option<Ipv4Settings>,
@@ -187,11 +182,7 @@ impl LinkTable {
     }
 
     /// Replaces everything by a dump. Returns the links whose service may change.
-    pub(crate) fn replace(
-        &mut self,
-        dump: Vec<Link>,
-        addresses: &[(u32, LinkAddress)],
-    ) -> BTreeSet<u32> {
+    pub fn replace(&mut self, dump: Vec<Link>, addresses: &[(u32, LinkAddress)]) -> BTreeSet<u32> {
         let mut changed = BTreeSet::new();
         let present: BTreeSet<u32> = dump.iter().map(|link| link.ifindex).collect();
         let gone: Vec<u32> = self

@@ -15,18 +15,23 @@ use std::fmt::{self, Debug};
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use tracing::field::{Field, Visit};
+use tracing_subscriber::Layer;
 use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
-/// From here on everything is told. `SLASH32_LOG` says what is worth it, as `RUST_LOG` does elsewhere; `info` by default.
+/// From here on everything is told. `SLASH32_LOG` says what is worth it, as `RUST_LOG` does elsewhere (`debug`, or
+/// `info,slash32_agent::kernel=trace`; levels of targets, not of fields: those need regular expressions, half a megabyte of them);
+/// `info` by default.
 ///
 /// Returns the journal when the lines go there: somebody has to [keep up](Journal::keep_up) with it.
 pub(crate) fn start() -> Option<Arc<Journal>> {
-    let filter = EnvFilter::try_from_env("SLASH32_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("SLASH32_LOG").ok();
+    let filter = wanted.and_then(|text| text.parse::<Targets>().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let under_systemd = stderr_is_the_journal();
     // Where its socket is missing, stderr still leads there.
     let journal = under_systemd

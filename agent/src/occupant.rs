@@ -9,15 +9,16 @@ use crate::presence::Stay;
 use slash32_binding::Ipv4Addr;
 use slash32_libvirt::{Metadata, Nic};
 use slash32_policy::LinkFacts;
+use std::sync::Arc;
 
 /// One VM during its stay on a link.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Occupant {
     pub(crate) stay: Stay,
     /// What libvirt said last.
-    told: Option<Nic>,
-    /// What counts.
-    in_force: Option<Nic>,
+    told: Option<Arc<Nic>>,
+    /// What counts: mostly the same.
+    in_force: Option<Arc<Nic>>,
     /// The VM was told its address: `in_force` changes no more.
     settled: bool,
 }
@@ -28,7 +29,7 @@ impl Occupant {
         Self {
             stay,
             told: None,
-            in_force,
+            in_force: in_force.map(Arc::new),
             settled,
         }
     }
@@ -36,26 +37,26 @@ impl Occupant {
     /// Takes in what libvirt says now; `settled`: the VM was told its address.
     pub(crate) fn take(&mut self, told: Option<&Nic>, settled: bool) {
         self.settled |= settled;
-        if let Some(told) = told {
-            self.told = Some(told.clone());
-            if !self.settled {
-                self.in_force = Some(told.clone());
-            }
+        if self.is_news(told) {
+            self.told = told.cloned().map(Arc::new);
+        }
+        if told.is_some() && !self.settled {
+            self.in_force.clone_from(&self.told);
         }
     }
 
     /// The VM came by migration, and runs here now.
     pub(crate) fn arrived(&mut self) {
         for nic in [&mut self.told, &mut self.in_force].into_iter().flatten() {
-            nic.incoming = false;
+            Arc::make_mut(nic).incoming = false;
         }
     }
 
     /// The NIC, for those who look: of the VM that counts with its names of today, else what libvirt says.
     pub(crate) fn nic(&self) -> Option<&Nic> {
-        match (&self.in_force, &self.told) {
+        match (self.in_force(), self.told.as_deref()) {
             (Some(in_force), Some(told)) if !is_same(in_force, told) => Some(in_force),
-            (in_force, told) => told.as_ref().or(in_force.as_ref()),
+            (in_force, told) => told.or(in_force),
         }
     }
 
@@ -66,7 +67,7 @@ impl Occupant {
 
     /// libvirt says something else now than it did.
     pub(crate) fn is_news(&self, told: Option<&Nic>) -> bool {
-        told.is_some() && told != self.told.as_ref()
+        told.is_some() && told != self.told.as_deref()
     }
 
     /// libvirt's metadata fixes this address for the VM.
@@ -81,13 +82,13 @@ impl Occupant {
 
     /// What policy is to go by.
     pub(crate) fn in_force(&self) -> Option<&Nic> {
-        self.in_force.as_ref()
+        self.in_force.as_deref()
     }
 
     /// What will count from the VM's next start, when that is something else than what does: in a sentence, with what differs.
     pub(crate) fn counts_next(&self) -> Option<String> {
-        let told = self.told.as_ref()?;
-        let counts = self.in_force.as_ref().map(says).unwrap_or_default();
+        let told = self.told.as_deref()?;
+        let counts = self.in_force().map(says).unwrap_or_default();
         let mut differs: Vec<String> = says(told)
             .into_iter()
             .filter(|value| !counts.contains(value))

@@ -12,66 +12,66 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the host should be.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Desired {
+pub struct Desired {
     /// By ifindex. A link that is not here is not ours: what we gave it is taken back.
-    pub(crate) links: BTreeMap<u32, DesiredLink>,
+    pub links: BTreeMap<u32, DesiredLink>,
 }
 
 /// What one link should be.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct DesiredLink {
+pub struct DesiredLink {
     /// On the link as a /32.
-    pub(crate) gateway: Ipv4Addr,
+    pub gateway: Ipv4Addr,
     /// The VM still uses a gateway of an earlier config: that address stays until it has renewed.
-    pub(crate) keep_addresses: bool,
+    pub keep_addresses: bool,
     /// IPv6 is off, or else at least router advertisements are not believed.
-    pub(crate) ipv6_disabled: bool,
+    pub ipv6_disabled: bool,
     /// `None`: no VM is to be served.
-    pub(crate) serve: Option<Serve>,
+    pub serve: Option<Serve>,
     /// The VM's host route, when it is to be there now.
-    pub(crate) route: Option<HostRoute>,
+    pub route: Option<HostRoute>,
 }
 
 /// The VM to serve.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Serve {
-    pub(crate) generation: Generation,
-    pub(crate) binding: EncodedBinding,
+pub struct Serve {
+    pub generation: Generation,
+    pub binding: EncodedBinding,
 }
 
 /// What the host is.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Observed {
-    pub(crate) links: BTreeMap<u32, ObservedLink>,
+pub struct Observed {
+    pub links: BTreeMap<u32, ObservedLink>,
     /// Every route of our protocol that leaves by a link of this plan.
-    pub(crate) routes: BTreeSet<HostRoute>,
-    pub(crate) responders: BTreeMap<u32, ObservedResponder>,
+    pub routes: BTreeSet<HostRoute>,
+    pub responders: BTreeMap<u32, ObservedResponder>,
 }
 
 /// What one link is.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct ObservedLink {
+pub struct ObservedLink {
     /// Administratively up (`IFF_UP`).
-    pub(crate) up: bool,
-    pub(crate) addresses: BTreeSet<LinkAddress>,
-    pub(crate) ipv4: Option<Ipv4Settings>,
-    pub(crate) ipv6: Option<Ipv6Settings>,
+    pub up: bool,
+    pub addresses: BTreeSet<LinkAddress>,
+    pub ipv4: Option<Ipv4Settings>,
+    pub ipv6: Option<Ipv6Settings>,
 }
 
 /// What one responder was given.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct ObservedResponder {
+pub struct ObservedResponder {
     /// The generation that it serves; none when it serves nothing.
-    pub(crate) generation: Generation,
+    pub generation: Generation,
     /// The binding that it was last given by this agent; `None` when another agent gave it one.
-    pub(crate) binding: Option<EncodedBinding>,
+    pub binding: Option<EncodedBinding>,
     /// It knows that the host route is there.
-    pub(crate) confirmed: bool,
+    pub confirmed: bool,
 }
 
 /// One change to the host.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Step {
+pub enum Step {
     /// RTM_DELROUTE.
     RemoveRoute(HostRoute),
     /// RTM_DELADDR of an address that we put there.
@@ -109,7 +109,7 @@ pub(crate) enum Step {
 
 impl Step {
     /// The link that the step is about.
-    pub(crate) fn ifindex(&self) -> u32 {
+    pub fn ifindex(&self) -> u32 {
         match self {
             Self::RemoveRoute(route) | Self::AddRoute(route) => route.ifindex,
             Self::RemoveAddress { ifindex, .. }
@@ -125,13 +125,13 @@ impl Step {
     }
 
     /// Somebody learns from it which address a VM has: only what is durable may be told.
-    pub(crate) fn tells_an_address(&self) -> bool {
+    pub fn tells_an_address(&self) -> bool {
         matches!(self, Self::AddRoute(_) | Self::Hello { .. })
     }
 }
 
 /// The steps from `observed` to `desired`, in the order in which they are to be carried out. None when nothing is to do.
-pub(crate) fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
+pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let mut steps = Vec::new();
     removals(desired, observed, &mut steps);
     for (ifindex, link) in &desired.links {

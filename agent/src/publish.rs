@@ -1,20 +1,18 @@
 //! What operators see: a snapshot that the reconcile task replaces link by link, and that the operator API reads without
 //! waiting for it.
 
+mod shown;
 mod talk;
 
+pub(crate) use shown::Shown;
+
 use crate::access::Access;
-use crate::conversation::Fault;
-use crate::encoded::EncodedBinding;
-use crate::history::History;
-use crate::metrics::{LinkCount, Remark};
+use crate::metrics::LinkCount;
 use crate::moment::Moment;
 use crate::operator::Request;
-use crate::vm::{Seen, rfc3339};
+use crate::vm::rfc3339;
 use jiff::Timestamp;
-use slash32_binding::{Instant, Outcome, Reason};
-use slash32_control::{Event, EventKind, LinkDetail, LinkRow, Port, State};
-use slash32_ipc::Counters;
+use slash32_control::{Event, EventKind, LinkDetail, LinkRow};
 use slash32_libvirt::Nic;
 use slash32_policy::PoolUse;
 use std::collections::BTreeMap;
@@ -27,26 +25,9 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 /// How many events a slow reader may be behind.
 const EVENTS: usize = 4096;
 
-/// One link as it is shown. What only `slash32 show` wants is put into words when that asks.
-#[derive(Clone, Debug)]
-pub(crate) struct Shown {
-    pub(crate) row: LinkRow,
-    pub(crate) ports: Vec<Port>,
-    pub(crate) counters: Counters,
-    /// How many responders were finished, by [`Fault::index`].
-    pub(crate) faults: [u64; Fault::COUNT],
-    /// What the VM is told.
-    pub(crate) binding: Option<EncodedBinding>,
-    pub(crate) history: History,
-    pub(crate) seen: Seen,
-    /// When the acknowledged lease ends: nobody tells the agent, so it is looked at when somebody asks.
-    pub(crate) expires_at: Option<Instant>,
-    pub(crate) remarks: Vec<Remark>,
-}
-
 /// The published snapshot.
 pub(crate) struct Published {
-    links: Mutex<BTreeMap<u32, Shown>>,
+    links: Mutex<BTreeMap<u32, Arc<Shown>>>,
     pools: Mutex<Vec<PoolUse>>,
     talk: Mutex<Talk>,
     /// Name and UUID of the VM on each link, as events tell them: with the last one of a VM that has gone, too.
@@ -95,7 +76,7 @@ impl Published {
         };
     }
 
-    fn links(&self) -> MutexGuard<'_, BTreeMap<u32, Shown>> {
+    fn links(&self) -> MutexGuard<'_, BTreeMap<u32, Arc<Shown>>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -105,7 +86,7 @@ impl Published {
         for (ifindex, shown) in shown {
             match shown {
                 Some(shown) => {
-                    links.insert(ifindex, shown);
+                    links.insert(ifindex, Arc::new(shown));
                 }
                 None => {
                     self.talk().forget(ifindex);
@@ -188,39 +169,6 @@ impl Published {
     }
 }
 
-impl Shown {
-    fn detail(self) -> LinkDetail {
-        let counters = counters_by_name(&self.counters, &self.faults);
-        LinkDetail {
-            row: aged(self.row, self.expires_at),
-            ports: self.ports,
-            counters,
-            options: self
-                .binding
-                .map(|binding| binding.options())
-                .unwrap_or_default(),
-            history: self.history.entries(),
-            last_request: self.seen.last_request,
-            other_server: self.seen.other_server,
-        }
-    }
-}
-
-/// Every counter by its name: what became of each frame, and why responders were finished.
-fn counters_by_name(counters: &Counters, faults: &[u64; Fault::COUNT]) -> BTreeMap<String, u64> {
-    let outcomes = Outcome::ALL
-        .iter()
-        .map(|o| (o.name().to_owned(), counters.outcomes[o.index()]));
-    let reasons = Reason::ALL
-        .iter()
-        .map(|r| (r.name().to_owned(), counters.reasons[r.index()]));
-    let faults = Fault::NAMES
-        .iter()
-        .zip(faults)
-        .map(|(name, count)| (format!("responder_{name}"), *count));
-    outcomes.chain(reasons).chain(faults).collect()
-}
-
 /// The line of an event, with the fields that the journal finds it by.
 fn log(
     link: Option<(&str, u32)>,
@@ -257,27 +205,12 @@ fn log(
     }
 }
 
-/// A lease that has run out since the row was made shows.
-fn aged(mut row: LinkRow, expires_at: Option<Instant>) -> LinkRow {
-    if has_expired(row.state, expires_at, Moment::now().boot) {
-        row.state = State::Ready;
-        row.reason = Some("the lease has expired".into());
-    }
-    row
-}
-
-fn has_expired(state: State, expires_at: Option<Instant>, now: Instant) -> bool {
-    state == State::Bound && expires_at.is_some_and(|end| end <= now)
-}
-
 impl Published {
     /// Every link as it is now.
     pub(crate) fn rows(&self) -> Vec<LinkRow> {
+        let now = Moment::now();
         let links = self.links();
-        let mut rows: Vec<LinkRow> = links
-            .values()
-            .map(|shown| aged(shown.row.clone(), shown.expires_at))
-            .collect();
+        let mut rows: Vec<LinkRow> = links.values().map(|shown| shown.row(now)).collect();
         drop(links);
         rows.sort_by(|a, b| natural(&a.link, &b.link));
         rows
@@ -286,7 +219,7 @@ impl Published {
     /// Everything that was last known about a link.
     pub(crate) fn detail(&self, ifindex: u32) -> Option<LinkDetail> {
         let shown = self.links().get(&ifindex).cloned()?;
-        Some(shown.detail())
+        Some(shown.detail(Moment::now()))
     }
 
     /// How many links there are of each sort.
@@ -294,17 +227,12 @@ impl Published {
         let now = Moment::now().boot;
         let mut count = LinkCount::default();
         for shown in self.links().values() {
-            let row = &shown.row;
-            let state = match row.state {
-                bound if has_expired(bound, shown.expires_at, now) => State::Ready,
-                state => state,
-            };
-            count.states[state as usize] += 1;
+            count.states[shown.state(now) as usize] += 1;
             for remark in &shown.remarks {
                 count.remarks[*remark as usize] += 1;
             }
-            count.routes += u64::from(row.route);
-            count.responders += u64::from(row.responder.is_some());
+            count.routes += u64::from(shown.route);
+            count.responders += u64::from(shown.responder.is_some());
         }
         count
     }

@@ -417,17 +417,8 @@ impl Reconciler {
             let nic = self.vms.get(ifindex).and_then(VmLink::nic);
             self.published.tell_vm(*ifindex, nic);
             let responder = self.responder_row(*ifindex);
-            let entry = self.vms.get(ifindex).map(|vm| Shown {
-                row: vm.row(now, responder),
-                ports: vm.ports.clone(),
-                counters: vm.counters,
-                faults: vm.faults,
-                binding: vm.serve.as_ref().map(|serve| serve.binding.clone()),
-                history: vm.history.clone(),
-                seen: vm.seen.clone(),
-                expires_at: vm.expires_at(),
-                remarks: vm.remarks(now),
-            });
+            let vm = self.vms.get(ifindex);
+            let entry = vm.map(|vm| Shown::new(vm, now, responder));
             shown.push((*ifindex, entry));
         }
         self.published.put(shown);
@@ -439,7 +430,8 @@ impl Reconciler {
             .put_pools(self.allocations.pools(&self.config));
     }
 
-    fn responder_row(&self, ifindex: u32) -> Option<slash32_control::Responder> {
+    /// The process of a link's responder, and what is known of it in a word.
+    fn responder_row(&self, ifindex: u32) -> Option<(u32, &'static str)> {
         let given = self.given.get(&ifindex)?;
         let pid = self.responders.pid(ifindex)?;
         let state = if given.generation == slash32_binding::Generation::NONE {
@@ -449,10 +441,7 @@ impl Reconciler {
         } else {
             "serving"
         };
-        Some(slash32_control::Responder {
-            pid,
-            state: state.to_owned(),
-        })
+        Some((pid, state))
     }
 }
 

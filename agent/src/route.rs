@@ -7,21 +7,18 @@ use std::net::Ipv4Addr;
 /// A route with our protocol number, by everything that tells it from another one (DESIGN.md §5.1). In order, those of one link
 /// stand together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct HostRoute {
-    pub(crate) ifindex: u32,
-    pub(crate) prefix: Prefix,
-    pub(crate) table: u32,
-    pub(crate) protocol: u8,
-    pub(crate) metric: u32,
+pub struct HostRoute {
+    pub ifindex: u32,
+    pub prefix: Prefix,
+    pub table: u32,
+    pub protocol: u8,
+    pub metric: u32,
     /// `RTA_PREFSRC`.
-    pub(crate) source: Option<Ipv4Addr>,
+    pub source: Option<Ipv4Addr>,
 }
 
 /// Those of `routes` that leave by a link.
-pub(crate) fn by_link(
-    routes: &BTreeSet<HostRoute>,
-    ifindex: u32,
-) -> impl Iterator<Item = &HostRoute> {
+pub fn by_link(routes: &BTreeSet<HostRoute>, ifindex: u32) -> impl Iterator<Item = &HostRoute> {
     let least = HostRoute {
         ifindex,
         prefix: Prefix::DEFAULT,
@@ -37,10 +34,10 @@ pub(crate) fn by_link(
 /// Somebody else's exact /32: where it is, some other machine or process has the address. By everything that tells it from
 /// another one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct ForeignRoute {
-    pub(crate) address: Ipv4Addr,
-    pub(crate) table: u32,
-    pub(crate) protocol: u8,
-    pub(crate) metric: u32,
-    pub(crate) ifindex: Option<u32>,
+pub struct ForeignRoute {
+    pub address: Ipv4Addr,
+    pub table: u32,
+    pub protocol: u8,
+    pub metric: u32,
+    pub ifindex: Option<u32>,
 }

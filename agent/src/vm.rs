@@ -11,15 +11,20 @@ use crate::plan::Serve;
 use crate::presence::Stay;
 use jiff::Timestamp;
 use slash32_binding::{Generation, Ipv4Addr, MacAddr, Reason};
-use slash32_control::{Lease, LinkRow, Port, SeenFrame, State};
+use slash32_control::{Port, SeenFrame, State};
 use slash32_ipc::Counters;
 use slash32_libvirt::Nic;
 use slash32_policy::AddressSource;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// A responder that is finished sooner than this after its start had a short life.
 const LIVED: Duration = Duration::from_secs(10);
+
+/// Nothing is counted yet: the same for all.
+pub(crate) static ZERO: LazyLock<Arc<Counters>> = LazyLock::new(|| Arc::new(Counters::ZERO));
+static NO_FAULTS: LazyLock<Arc<[u64; Fault::COUNT]>> = LazyLock::new(Arc::default);
 
 /// One VM link.
 #[derive(Debug)]
@@ -62,9 +67,9 @@ pub(crate) struct VmLink {
     pub(crate) identity: Option<String>,
     pub(crate) route: bool,
     pub(crate) mac: Option<MacAddr>,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     /// What the counters were when the generation began.
-    pub(crate) baseline: Counters,
+    pub(crate) baseline: Arc<Counters>,
     /// Why the last pass did not get through on this link.
     pub(crate) error: Option<String>,
     pub(crate) retry: Option<Retry>,
@@ -73,13 +78,13 @@ pub(crate) struct VmLink {
     /// Why the last one was finished.
     pub(crate) fault: Option<Fault>,
     /// How many were, since the agent's start, by [`Fault::index`].
-    pub(crate) faults: [u64; Fault::COUNT],
+    pub(crate) faults: Arc<[u64; Fault::COUNT]>,
     pub(crate) history: History,
     /// The state that was last told in an event.
     pub(crate) told: Option<(State, Option<String>)>,
     pub(crate) ports: Vec<Port>,
     /// What the responder kept of the guest in this generation, when it was asked last. Nobody here reads it.
-    pub(crate) seen: Seen,
+    pub(crate) seen: Option<Arc<Seen>>,
 }
 
 /// The frames that `slash32 show` decodes.
@@ -143,17 +148,17 @@ impl VmLink {
             identity: None,
             route: false,
             mac: None,
-            counters: Counters::ZERO,
-            baseline: Counters::ZERO,
+            counters: ZERO.clone(),
+            baseline: ZERO.clone(),
             error: None,
             retry: None,
             started: None,
             fault: None,
-            faults: [0; Fault::COUNT],
+            faults: NO_FAULTS.clone(),
             history: History::default(),
             told: None,
             ports: Vec::new(),
-            seen: Seen::default(),
+            seen: None,
         }
     }
 
@@ -171,7 +176,7 @@ impl VmLink {
         self.released = false;
         self.identity = None;
         self.mac = None;
-        self.seen = Seen::default();
+        self.seen = None;
     }
 
     /// A VM's time on the link begins. Returns its generation.
@@ -180,7 +185,7 @@ impl VmLink {
         self.last_generation = self.last_generation.next();
         self.stay = Some(stay);
         self.current = Some((self.last_generation, address));
-        self.baseline = self.counters;
+        self.baseline = Arc::clone(&self.counters);
         self.last_generation
     }
 
@@ -197,7 +202,7 @@ impl VmLink {
     /// Its responder is finished.
     pub(crate) fn lost_responder(&mut self, fault: Fault) {
         self.fault = Some(fault);
-        self.faults[fault.index()] += 1;
+        Arc::make_mut(&mut self.faults)[fault.index()] += 1;
         if let Some((started, short_lives)) = &mut self.started {
             let was_short = started.elapsed() < LIVED;
             *short_lives = if was_short { *short_lives + 1 } else { 0 };
@@ -345,39 +350,6 @@ impl VmLink {
         self.source.is_some_and(|source| {
             !matches!(source, AddressSource::Automatic | AddressSource::Dynamic)
         })
-    }
-
-    /// The row of `slash32 list`; `responder` is its process.
-    pub(crate) fn row(
-        &self,
-        now: Moment,
-        responder: Option<slash32_control::Responder>,
-    ) -> LinkRow {
-        let (state, reason) = self.state(now);
-        let served = matches!(self.condition, Condition::Served(_));
-        let nic = self.nic();
-        LinkRow {
-            link: self.name.clone(),
-            ifindex: self.ifindex,
-            vm: nic.map(|nic| nic.vm.clone()),
-            uuid: nic.map(|nic| nic.uuid.clone()),
-            mac: nic
-                .map(|nic| nic.mac)
-                .or(self.mac)
-                .map(|mac| mac.to_string()),
-            address: self.current.filter(|_| served).map(|(_, address)| address),
-            gateway: self.gateway,
-            network: self.network.clone(),
-            state,
-            reason,
-            route: self.route,
-            generation: self.current.map(|(generation, _)| generation.0),
-            lease: self.acked_at.map(|acked_at| Lease {
-                acked_at: rfc3339(now.told(acked_at)),
-                expires_at: self.expires_at().map(|end| rfc3339(now.told(end))),
-            }),
-            responder,
-        }
     }
 }
 

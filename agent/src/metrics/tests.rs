@@ -1,16 +1,14 @@
 use super::*;
 use crate::history::History;
 use crate::publish::Shown;
-use crate::vm::Seen;
-use slash32_control::{LinkRow, State};
+use slash32_control::State;
 
 fn shown(ifindex: u32) -> (u32, Option<Shown>) {
-    let row = LinkRow {
-        link: format!("virbr{ifindex}"),
+    let shown = Shown {
+        link: format!("virbr{ifindex}").into(),
         ifindex,
-        vm: Some(format!("vm{ifindex}")),
-        uuid: None,
-        mac: Some("52:54:00:00:00:01".into()),
+        vm: Some(Box::new((format!("vm{ifindex}"), "uuid".into()))),
+        mac: Some(slash32_binding::MacAddr([0x52, 0x54, 0, 0, 0, 1])),
         address: None,
         gateway: None,
         network: Some("public".into()),
@@ -18,18 +16,15 @@ fn shown(ifindex: u32) -> (u32, Option<Shown>) {
         reason: None,
         route: true,
         generation: Some(1),
-        lease: None,
+        acked_at: None,
+        expires_at: None,
         responder: None,
-    };
-    let shown = Shown {
-        row,
-        ports: Vec::new(),
-        counters: Counters::ZERO,
-        faults: Default::default(),
+        ports: Box::default(),
+        counters: Arc::new(Counters::ZERO),
+        faults: Arc::default(),
         binding: None,
         history: History::default(),
-        seen: Seen::default(),
-        expires_at: None,
+        seen: None,
         remarks: vec![Remark::SecondMac],
     };
     (ifindex, Some(shown))

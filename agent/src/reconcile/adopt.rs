@@ -11,6 +11,7 @@ use slash32_binding::Generation;
 use slash32_ipc::State;
 use slash32_store::{Attachment, Change as Record};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Reconciler {
     /// Takes over the responders whose links are still the same ones, and dismisses the others. `records` say which stay
@@ -114,8 +115,8 @@ impl Reconciler {
         // The first pass sees that the link has another name now.
         vm.name.clone_from(&record.link);
         vm.last_generation = Generation(record.generation).max(state.generation);
-        vm.counters = state.counters;
-        vm.baseline = state.counters;
+        vm.counters = Arc::new(state.counters);
+        vm.baseline = Arc::clone(&vm.counters);
         if state.generation == Generation(record.generation) {
             vm.current = Some((state.generation, record.address));
             vm.stay = Some(Stay {

@@ -8,7 +8,7 @@ use crate::metrics::Results;
 use crate::plan::{ObservedResponder, Serve, Step};
 use crate::responders::ResponderError;
 use crate::route::HostRoute;
-use crate::vm::Retry;
+use crate::vm::{Retry, ZERO};
 use jiff::Timestamp;
 use nix::errno::Errno;
 use slash32_binding::Generation;
@@ -306,8 +306,8 @@ impl Reconciler {
             }
         }
         vm.started = Some((now, short_lives));
-        vm.baseline = slash32_ipc::Counters::ZERO;
-        vm.counters = slash32_ipc::Counters::ZERO;
+        vm.baseline.clone_from(&ZERO);
+        vm.counters.clone_from(&ZERO);
         let name = vm.name.clone();
         let started = self.responders.start(ifindex, &name);
         self.metrics.responder_starts.count(started.is_ok());

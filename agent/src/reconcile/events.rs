@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use slash32_binding::{Generation, Verdict};
 use slash32_control::{EventKind, SeenFrame, State};
 use slash32_ipc::{Kept, KeptAs, State as ResponderState};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Two acknowledgements that are further apart than this, in nanoseconds, are two. Their times are computed from ages, so not exact.
@@ -174,9 +175,10 @@ impl Reconciler {
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
         });
+        let seen = Arc::make_mut(vm.seen.get_or_insert_default());
         match kept.kept_as {
-            KeptAs::Request => vm.seen.last_request = frame,
-            KeptAs::OtherServer => vm.seen.other_server = frame,
+            KeptAs::Request => seen.last_request = frame,
+            KeptAs::OtherServer => seen.other_server = frame,
         }
     }
 
@@ -186,8 +188,8 @@ impl Reconciler {
         let Some(vm) = self.vms.get_mut(&ifindex) else {
             return;
         };
-        let before = std::mem::replace(&mut vm.counters, state.counters);
-        self.metrics.count_frames(&before, &state.counters);
+        self.metrics.count_frames(&vm.counters, &state.counters);
+        vm.counters = Arc::new(state.counters);
         if vm
             .current
             .is_some_and(|(current, _)| current == state.generation)

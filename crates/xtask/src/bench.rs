@@ -16,6 +16,7 @@ mod figure;
 mod flood;
 mod floor;
 mod gate;
+mod growth;
 mod handshake;
 mod hook;
 mod json;
