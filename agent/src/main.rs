@@ -100,6 +100,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         println!("{}: ok", arguments.config.display());
         return Ok(());
     }
+    slash32_sys::memory::keep_little();
     let journal = log::start();
     allow_descriptors();
     isolate::keep_to_start()?;

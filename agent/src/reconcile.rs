@@ -54,6 +54,9 @@ const FULL_PASS: Duration = Duration::from_secs(60);
 /// How long after a lost netlink message the second dump is made: by then the queue of before is empty.
 const SETTLE: Duration = Duration::from_secs(1);
 
+/// A pass over so many links leaves memory behind that is worth giving back.
+const MANY: usize = 64;
+
 pub(crate) struct Reconciler {
     config_file: PathBuf,
     config: Arc<Config>,
@@ -328,6 +331,9 @@ impl Reconciler {
         failed.extend(self.apply(steps).await);
         self.conclude(&scope, &failed);
         self.probe_ahead();
+        if scope.len() >= MANY {
+            slash32_sys::memory::give_back();
+        }
         self.metrics.count_pass(start.elapsed());
     }
 

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where a NIC stands in [`Knowledge`](crate::Knowledge): the VM's UUID, and the NIC's place among its NICs.
 pub(crate) type At = (String, usize);
 
-/// Which NICs have this tap, this tail of a MAC address, this bridge; which networks have this bridge.
+/// Which VMs have this name; which NICs have this tap, this tail of a MAC address, this bridge; which networks have this bridge.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Index {
+    names: BTreeMap<String, BTreeSet<String>>,
     taps: BTreeMap<String, BTreeSet<At>>,
     tails: BTreeMap<[u8; 5], BTreeSet<At>>,
     bridges: BTreeMap<String, BTreeSet<At>>,
@@ -17,6 +18,11 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// The UUIDs of the VMs of this name: one, unless the end of another was not told.
+    pub(crate) fn name(&self, name: &str) -> impl Iterator<Item = &String> {
+        self.names.get(name).into_iter().flatten()
+    }
+
     pub(crate) fn tap(&self, name: &str) -> impl Iterator<Item = &At> {
         self.taps.get(name).into_iter().flatten()
     }
@@ -48,6 +54,8 @@ impl Index {
     }
 
     pub(crate) fn insert(&mut self, uuid: &str, vm: &Vm) {
+        let uuids = self.names.entry(vm.name.clone()).or_default();
+        uuids.insert(uuid.to_owned());
         for (place, attached) in vm.nics.iter().enumerate() {
             let at = || (uuid.to_owned(), place);
             if let Some(tap) = attached.tap() {
@@ -62,6 +70,7 @@ impl Index {
     }
 
     pub(crate) fn remove(&mut self, uuid: &str, vm: &Vm) {
+        take(&mut self.names, &vm.name, &uuid.to_owned());
         for (place, attached) in vm.nics.iter().enumerate() {
             let at = (uuid.to_owned(), place);
             if let Some(tap) = attached.tap() {

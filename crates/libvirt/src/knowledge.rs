@@ -152,10 +152,11 @@ impl Knowledge {
     }
 
     fn of_name(&self, name: &str, such: impl Fn(&str, &Vm) -> bool) -> Vec<String> {
-        let vms = self.known.vms.iter();
-        vms.filter(|(uuid, vm)| vm.name == name && such(uuid, vm))
-            .map(|(uuid, _)| uuid.clone())
-            .collect()
+        let is_such = |uuid: &&String| {
+            let vm = self.known.vms.get(*uuid);
+            vm.is_some_and(|vm| such(uuid, vm))
+        };
+        self.index.name(name).filter(is_such).cloned().collect()
     }
 
     /// Puts what all facts of a VM come to in the place of what is known of it. `conclude` gets the place of its start: the one

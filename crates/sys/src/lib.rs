@@ -20,6 +20,8 @@ mod filter;
 #[cfg(feature = "agent")]
 pub mod idle;
 pub mod isolate;
+#[cfg(feature = "agent")]
+pub mod memory;
 pub mod packet;
 #[cfg(feature = "agent")]
 pub mod peer;
