@@ -2,7 +2,7 @@
 
 use super::extent::Extent;
 use super::report::Report;
-use super::{flood, handshake, leave, scale, start};
+use super::{flood, growth, handshake, leave, scale, start};
 use anyhow::{Result, bail};
 
 /// What measures everything of its case, or cases, once, and takes the readings into the report.
@@ -50,6 +50,12 @@ pub(crate) const CASES: &[Case] = &[
         name: "a VM goes, the next one comes",
         seconds: [5, 10, 10],
         measure: leave::measure,
+    },
+    Case {
+        letters: "i",
+        name: "planning and allocation, without a kernel",
+        seconds: [30, 60, 60],
+        measure: growth::measure,
     },
 ];
 

@@ -74,9 +74,13 @@ pub(super) fn measure(extent: Extent, run: usize, report: &mut Report) -> Result
     bench.args(["bench", "--package", "slash32-policy", "--bench", "decide"]);
     bench.args(["--package", "slash32-agent", "--bench", "plan"]);
     bench.args(["--", "--noplot", "--discard-baseline"]);
-    if extent == Extent::Quick {
-        bench.arg("--quick");
-    }
+    match extent {
+        Extent::Quick => bench.arg("--quick"),
+        // Seconds; the bench has three runs of them.
+        Extent::Standard | Extent::Full => {
+            bench.args(["--warm-up-time", "0.3", "--measurement-time", "1"])
+        }
+    };
     step::command("planning and allocation, without a kernel", &mut bench)?;
     let results = cargo::target()?.join("criterion");
     for (group, function, unit, [name, growth]) in COSTS {
