@@ -73,7 +73,7 @@ pub(super) fn measure(extent: Extent, run: usize, report: &mut Report) -> Result
     let mut bench = cargo::cargo();
     bench.args(["bench", "--package", "slash32-policy", "--bench", "decide"]);
     bench.args(["--package", "slash32-agent", "--bench", "plan"]);
-    bench.args(["--", "--noplot", "--discard-baseline"]);
+    bench.args(["--", "--noplot"]);
     match extent {
         Extent::Quick => bench.arg("--quick"),
         // Seconds; the bench has three runs of them.
