@@ -10,7 +10,7 @@
 mod withdraw;
 
 use crate::encoded::EncodedBinding;
-use crate::kernel::{Kernel, set_ipv6};
+use crate::kernel::{Kernel, Request, set_ipv6};
 use crate::link::{Ipv4Settings, Link, LinkTable};
 use crate::plan::{
     Desired, DesiredLink, Observed, ObservedLink, ObservedResponder, Serve, Step, plan,
@@ -45,11 +45,9 @@ pub(crate) async fn run(config: &Path, link: Option<&str>, withdraw: bool) -> Re
 }
 
 async fn serve(config_file: &Path, name: &str) -> Result<()> {
-    let kernel = Kernel::connect().context("cannot talk to the kernel's routing (rtnetlink)")?;
-    let links = kernel
-        .links()
-        .await
-        .context("cannot read the host's links")?;
+    let mut kernel =
+        Kernel::connect().context("cannot talk to the kernel's routing (rtnetlink)")?;
+    let links = kernel.links().context("cannot read the host's links")?;
     let Some(ifindex) = find(&links, name) else {
         bail!(
             "there is no link {}: it is served when it is there and the unit is started",
@@ -63,7 +61,6 @@ async fn serve(config_file: &Path, name: &str) -> Result<()> {
     let protocol = config.route.protocol;
     let addresses = kernel
         .addresses(protocol)
-        .await
         .context("cannot read the host's addresses")?;
     let links = table.iter().cloned().collect();
     table.replace(links, &addresses);
@@ -72,7 +69,6 @@ async fn serve(config_file: &Path, name: &str) -> Result<()> {
 
     let routes: BTreeSet<_> = kernel
         .routes(protocol, config.route.table)
-        .await
         .context("cannot read the host's routes")?
         .into_iter()
         .filter(|route| route.ifindex == ifindex)
@@ -125,7 +121,7 @@ async fn serve(config_file: &Path, name: &str) -> Result<()> {
             Ok(())
         }
         Err(error) => {
-            work.take_back().await;
+            work.take_back();
             if before.as_ref() != Some(&record) {
                 standalone.forget(&record);
             }
@@ -341,32 +337,42 @@ impl Work {
         Ok(address)
     }
 
-    async fn carry_out(&self, step: &Step, responder: &Responder) -> Result<()> {
-        let name = &self.link.name;
+    async fn carry_out(&mut self, step: &Step, responder: &Responder) -> Result<()> {
+        let name = self.link.name.clone();
         match step {
-            Step::RemoveRoute(route) => self.kernel.remove_route(route).await?,
+            Step::RemoveRoute(route) => self.kernel.change_one(Request::RemoveRoute(*route))?,
             Step::RemoveAddress { ifindex, address } => {
-                self.kernel.remove_address(*ifindex, *address).await?;
+                self.kernel.change_one(Request::RemoveAddress {
+                    ifindex: *ifindex,
+                    address: *address,
+                })?;
             }
             Step::AddAddress { ifindex, address } => self
                 .kernel
-                .add_address(*ifindex, *address, self.protocol)
-                .await
+                .change_one(Request::AddAddress {
+                    ifindex: *ifindex,
+                    address: *address,
+                    protocol: self.protocol,
+                })
                 .with_context(|| format!("cannot put {address}/32 on {name}"))?,
             Step::SetIpv4 { ifindex } => {
                 // A VM with less than the best settings is better than a VM without an address.
-                if let Err(error) = self.kernel.set_ipv4(*ifindex, Ipv4Settings::VM_LINK).await {
+                let set = self.kernel.change_one(Request::SetIpv4 {
+                    ifindex: *ifindex,
+                    settings: Ipv4Settings::VM_LINK,
+                });
+                if let Err(error) = set {
                     eprintln!("slash32-agent: {name}: cannot set rp_filter and the like: {error}");
                 }
             }
             Step::SetIpv6 { disabled, .. } => {
-                if let Err(error) = set_ipv6(name, *disabled) {
+                if let Err(error) = set_ipv6(&name, *disabled) {
                     eprintln!("slash32-agent: {name}: cannot set its IPv6 settings: {error}");
                 }
             }
             Step::AddRoute(route) => {
                 let prefix = route.prefix;
-                match self.kernel.add_route(route).await {
+                match self.kernel.change_one(Request::AddRoute(*route)) {
                     Err(error) if error.number() == Some(Errno::EEXIST as i32) => bail!(
                         "{name}: another route to {prefix} with metric {} is in the way: find out who put it there (ip route show {prefix})",
                         route.metric
@@ -393,17 +399,18 @@ impl Work {
     }
 
     /// Takes back what this run has added.
-    async fn take_back(&mut self) {
+    fn take_back(&mut self) {
         for step in self.done.drain(..).rev() {
             let taken = match step {
-                Step::AddRoute(route) => self.kernel.remove_route(&route).await,
+                Step::AddRoute(route) => self.kernel.change_one(Request::RemoveRoute(route)),
                 Step::AddAddress { ifindex, address } => {
                     let address = crate::link::LinkAddress {
                         address,
                         prefix_length: 32,
                         ours: true,
                     };
-                    self.kernel.remove_address(ifindex, address).await
+                    self.kernel
+                        .change_one(Request::RemoveAddress { ifindex, address })
                 }
                 _ => Ok(()),
             };

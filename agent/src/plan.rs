@@ -1,8 +1,11 @@
 //! What is to be done so that the host becomes what it should be: decided purely, from two values, and tested by tables.
 //!
-//! Removals come first, over all links, so that an address that moves is never in two places; then each link gets what it
-//! lacks, in the order in which one step needs the other: the gateway's address, the settings, the responder, the host
-//! route, the binding, the word that the route is there.
+//! Removals come first, over all links, so that an address that moves is never in two places; then the links get what they
+//! lack, in the order in which one step needs the other: the gateway's address, the settings, the responder, the host
+//! route, the binding, the word that the route is there. Steps of one sort stand together, because they go to the kernel
+//! together. The settings of all links come before the first binding: the kernel shows each change of a link to every packet
+//! socket that there is, and each binding brings one. From the responder on the links follow each other in small groups, so
+//! that the first VM does not wait for the last.
 
 use crate::encoded::EncodedBinding;
 use crate::link::{Ipv4Settings, Ipv6Settings, LinkAddress};
@@ -69,6 +72,9 @@ pub struct ObservedResponder {
     pub confirmed: bool,
 }
 
+/// So many links get their responders and bindings together.
+pub const TOGETHER: usize = 64;
+
 /// One change to the host.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Step {
@@ -126,7 +132,25 @@ impl Step {
 
     /// Somebody learns from it which address a VM has: only what is durable may be told.
     pub fn tells_an_address(&self) -> bool {
-        matches!(self, Self::AddRoute(_) | Self::Hello { .. })
+        matches!(
+            self,
+            Self::AddRoute(_) | Self::Hello { .. } | Self::Confirm { .. }
+        )
+    }
+
+    /// Where an addition stands among those of all links: its group and its place there. `link` is how many links come before
+    /// its own.
+    fn turn(&self, link: usize) -> (usize, usize) {
+        const SETTINGS: usize = 0;
+        let group = 1 + link / TOGETHER;
+        match self {
+            Self::AddAddress { .. } => (SETTINGS, 0),
+            Self::SetIpv4 { .. } => (SETTINGS, 1),
+            Self::SetIpv6 { .. } => (SETTINGS, 2),
+            Self::Start { .. } => (group, 0),
+            Self::AddRoute(_) => (group, 1),
+            _ => (group, 2),
+        }
     }
 }
 
@@ -134,9 +158,14 @@ impl Step {
 pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let mut steps = Vec::new();
     removals(desired, observed, &mut steps);
-    for (ifindex, link) in &desired.links {
-        additions(*ifindex, link, observed, &mut steps);
+    let mut added = Vec::new();
+    for (place, (ifindex, link)) in desired.links.iter().enumerate() {
+        let mut of_link = Vec::new();
+        additions(*ifindex, link, observed, &mut of_link);
+        added.extend(of_link.into_iter().map(|step| (step.turn(place), step)));
     }
+    added.sort_by_key(|(turn, _)| *turn);
+    steps.extend(added.into_iter().map(|(_, step)| step));
     steps
 }
 

@@ -2,8 +2,9 @@
 //!
 //! It is level-triggered: whatever happens only marks links dirty, and a pass brings every dirty link from what the host is
 //! to what it should be. `decide` (policy and presence to [`Desired`]), [`plan`] (pure) and `apply` are apart. What a pass
-//! decides is durable before anybody is told of it. Between any two steps the claims of other VMs are answered, so that a
-//! thousand links that come up at once do not make one guest wait.
+//! decides is durable before anybody is told of it; what tells nobody goes on while it is written. Between steps the claims
+//! of other VMs are answered, those that wait together, so that a thousand links that come up at once do not make one guest
+//! wait.
 
 mod adopt;
 mod apply;
@@ -36,7 +37,10 @@ use crate::responders::{FromResponder, Responders};
 use crate::route::{ForeignRoute, HostRoute, by_link};
 use crate::standalone::Standalone;
 use crate::vm::VmLink;
+use apply::Untold;
 use arrive::Arrivals;
+use durable::Saving;
+use events::Macs;
 use slash32_binding::Prefix;
 use slash32_policy::{Allocations, Config};
 use slash32_store::{Change as Record, Lease, Store};
@@ -89,6 +93,7 @@ pub(crate) struct Reconciler {
     foreign: BTreeMap<Ipv4Addr, BTreeSet<ForeignRoute>>,
     probes: Probes,
     arrivals: Arrivals,
+    macs: Macs,
     /// Addresses that the store knows to be set aside.
     saved_asides: BTreeSet<Ipv4Addr>,
     /// The responders of before are known, so it is known which VMs run here.
@@ -98,6 +103,8 @@ pub(crate) struct Reconciler {
     /// The kernel may have flushed routes without a word.
     routes_stale: bool,
     responders: Responders,
+    /// What was done and not told to operators yet: VMs come first.
+    untold: Vec<Untold>,
     /// What each responder was given.
     given: BTreeMap<u32, ObservedResponder>,
     vms: BTreeMap<u32, VmLink>,
@@ -165,6 +172,7 @@ impl Reconciler {
             foreign: BTreeMap::new(),
             probes: Probes::new(),
             arrivals: Arrivals::default(),
+            macs: Macs::default(),
             saved_asides: records
                 .set_asides
                 .iter()
@@ -174,6 +182,7 @@ impl Reconciler {
             sweep_at: None,
             routes_stale: false,
             responders: parts.responders,
+            untold: Vec::new(),
             given: BTreeMap::new(),
             vms: BTreeMap::new(),
             dirty: BTreeSet::new(),
@@ -188,7 +197,7 @@ impl Reconciler {
             requests: parts.requests,
         };
         reconciler.look_at_libvirt().await;
-        reconciler.dump().await?;
+        reconciler.dump()?;
         reconciler.adopt(records.attachments).await?;
         reconciler.adopted = true;
         reconciler.judge_conflicts();
@@ -204,7 +213,7 @@ impl Reconciler {
             let deadline = self.next_deadline();
             tokio::select! {
                 biased;
-                Some(message) = self.inbox.recv() => self.hear(message).await,
+                Some(message) = self.inbox.recv() => self.hear_all(Some(message)).await,
                 Some(change) = self.changes.recv() => {
                     self.notice(change);
                     while let Ok(change) = self.changes.try_recv() {
@@ -239,6 +248,7 @@ impl Reconciler {
             self.retry_save_at,
             self.hypervisor.save_at(),
             self.arrivals.due(),
+            self.macs.ask_at,
             self.responders.next_deadline(),
         ];
         others
@@ -252,7 +262,7 @@ impl Reconciler {
         let now = Instant::now();
         if self.dump_at <= now {
             self.look_at_libvirt().await;
-            if let Err(error) = self.dump().await {
+            if let Err(error) = self.dump() {
                 self.metrics.kernel_dumps.count(false);
                 tracing::warn!("cannot read the host's links and routes, trying again: {error}");
                 self.dump_at = now + SETTLE;
@@ -264,7 +274,8 @@ impl Reconciler {
             self.retry_at = later.into_iter().map(|(_, at)| at).min();
             self.dirty.extend(due.into_iter().map(|(vm, _)| vm.ifindex));
         }
-        self.look_for_arrivals().await;
+        self.look_for_arrivals();
+        self.learn_macs();
         for ifindex in self.responders.silent() {
             self.lose_responder(ifindex, ResponderFault::Silent);
         }
@@ -281,12 +292,12 @@ impl Reconciler {
     }
 
     /// Reads everything from the kernel anew, and marks every link dirty.
-    async fn dump(&mut self) -> Result<(), crate::kernel::RequestError> {
+    fn dump(&mut self) -> Result<(), crate::kernel::RequestError> {
         let (protocol, table) = (self.config.route.protocol, self.config.route.table);
-        let links = self.kernel.links().await?;
-        let addresses = self.kernel.addresses(protocol).await?;
-        let routes = self.kernel.routes(protocol, table).await?;
-        let foreign = self.kernel.foreign_routes(protocol).await?;
+        let links = self.kernel.links()?;
+        let addresses = self.kernel.addresses(protocol)?;
+        let routes = self.kernel.routes(protocol, table)?;
+        let foreign = self.kernel.foreign_routes(protocol)?;
         self.dirty.extend(self.table.replace(links, &addresses));
         self.replace_foreign(foreign);
         self.dirty
@@ -312,7 +323,7 @@ impl Reconciler {
         }
         let start = Instant::now();
         if self.routes_stale {
-            self.dump_routes().await;
+            self.dump_routes();
         }
         let mut scope = std::mem::take(&mut self.dirty);
         // A link that is left alone is so while it is there.
@@ -327,8 +338,8 @@ impl Reconciler {
                 self.allocations.leave(&vm.name);
             }
         }
-        let (steps, mut failed) = self.settle(&scope).await;
-        failed.extend(self.apply(steps).await);
+        let (steps, saving) = self.settle(&scope);
+        let failed = self.apply(&scope, &steps, saving).await;
         self.conclude(&scope, &failed);
         self.probe_ahead();
         if scope.len() >= MANY {
@@ -337,19 +348,15 @@ impl Reconciler {
         self.metrics.count_pass(start.elapsed());
     }
 
-    /// Brings one link to what it should be, in the middle of a pass over others.
-    async fn pass_one(&mut self, ifindex: u32) {
-        let scope = BTreeSet::from([ifindex]);
-        let (steps, mut failed) = self.settle(&scope).await;
-        for step in steps {
-            self.carry_out(step, &mut failed).await;
-        }
-        self.conclude(&scope, &failed);
+    /// Brings a few links to what they should be at once, maybe in the middle of a pass over others.
+    async fn pass_over(&mut self, scope: &BTreeSet<u32>) {
+        let (steps, saving) = self.settle(scope);
+        let failed = self.apply_at_once(scope, &steps, saving).await;
+        self.conclude(scope, &failed);
     }
 
-    /// Decides about the links in `scope`, makes that durable, and plans. Also returns the links whose VM waits for the store:
-    /// nobody is told an address that is not durable, and everybody else is served all the same.
-    async fn settle(&mut self, scope: &BTreeSet<u32>) -> (Vec<Step>, BTreeSet<u32>) {
+    /// Decides about the links in `scope`, begins to make that durable, and plans.
+    fn settle(&mut self, scope: &BTreeSet<u32>) -> (Vec<Step>, Saving) {
         let mut desired = Desired::default();
         for ifindex in scope {
             if let Some(link) = self.decide(*ifindex) {
@@ -358,15 +365,9 @@ impl Reconciler {
         }
         self.sweep();
         self.hypervisor.save();
-        let durable = self.save().await;
-        let mut steps = plan(&desired, &self.observe(scope));
-        let waiting = if durable {
-            BTreeSet::new()
-        } else {
-            self.waiting_for_the_store(scope)
-        };
-        steps.retain(|step| !(step.tells_an_address() && waiting.contains(&step.ifindex())));
-        (steps, waiting)
+        let saving = self.begin_save();
+        let steps = plan(&desired, &self.observe(scope));
+        (steps, saving)
     }
 
     /// Forgets old errors, and shows how things are.
@@ -384,6 +385,7 @@ impl Reconciler {
             }
         }
         self.follow_arrivals();
+        self.tell_all();
         self.publish(scope);
     }
 

@@ -3,15 +3,14 @@
 //! A socket of its own, open only while somebody waits for such a frame: the group tells every change of every ARP entry of
 //! the host, too, and a host with ten thousand of them is not to pay for that all the time.
 
-use super::request::learned;
-use futures_util::StreamExt;
-use netlink_packet_core::NetlinkPayload;
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use rtnetlink::MulticastGroup;
+use super::decode;
+use super::listen::{Heard, Listening};
 use slash32_binding::MacAddr;
+use std::collections::VecDeque;
 use std::io;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::JoinHandle;
+
+const RTM_NEWNEIGH: u16 = 28;
+const RTNLGRP_NEIGH: u32 = 3;
 
 /// What a bridge has learned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,59 +23,39 @@ pub(crate) enum Learned {
 
 /// The open socket. Dropping it closes it.
 pub(crate) struct LearnedMacs {
-    learned: UnboundedReceiver<Learned>,
-    tasks: [JoinHandle<()>; 2],
+    socket: Listening,
+    learned: VecDeque<Learned>,
 }
 
 impl LearnedMacs {
     /// Subscribes: what is learned from now on is told.
     pub(crate) fn watch() -> io::Result<Self> {
-        let (connection, _, mut messages) =
-            rtnetlink::new_multicast_connection(&[MulticastGroup::Neigh])?;
-        let (sender, receiver) = unbounded_channel();
-        let read = async move {
-            while let Some((message, _)) = messages.next().await {
-                let told = match message.payload {
-                    NetlinkPayload::InnerMessage(message) => told(&message),
-                    NetlinkPayload::Overrun(_) => Some(Learned::Overrun),
-                    _ => None,
-                };
-                if let Some(told) = told
-                    && sender.send(told).is_err()
-                {
-                    return;
-                }
-            }
-        };
         Ok(Self {
-            learned: receiver,
-            tasks: [tokio::spawn(connection), tokio::spawn(read)],
+            socket: Listening::to(&[RTNLGRP_NEIGH], None)?,
+            learned: VecDeque::new(),
         })
     }
 
-    /// The next one; `None` when the socket has failed.
+    /// The next one; `None` when the socket has failed. Nothing is lost when it is not waited for to the end.
     pub(crate) async fn next(&mut self) -> Option<Learned> {
-        self.learned.recv().await
-    }
-}
-
-impl Drop for LearnedMacs {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
+        loop {
+            if let Some(learned) = self.learned.pop_front() {
+                return Some(learned);
+            }
+            let learned = &mut self.learned;
+            let heard = self.socket.hear(|heard| learned.extend(told(&heard)));
+            heard.await.ok()?;
         }
     }
 }
 
-fn told(message: &RouteNetlinkMessage) -> Option<Learned> {
-    let RouteNetlinkMessage::NewNeighbour(message) = message else {
-        return None;
-    };
-    if message.header.family != AddressFamily::Bridge {
-        return None;
+fn told(heard: &Heard<'_>) -> Option<Learned> {
+    match heard {
+        Heard::Overrun => Some(Learned::Overrun),
+        Heard::Message(message) if message.kind == RTM_NEWNEIGH => {
+            let (port, mac) = decode::learned(message.payload)?;
+            Some(Learned::Mac { port, mac })
+        }
+        Heard::Message(_) => None,
     }
-    Some(Learned::Mac {
-        port: message.header.ifindex,
-        mac: learned(message)?,
-    })
 }

@@ -1,54 +1,44 @@
 //! The listening socket.
 
+use super::listen::{Heard, Listening};
+use super::message::Message;
 use super::{Change, decode};
-use futures_util::StreamExt;
-use netlink_packet_core::NetlinkPayload;
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use netlink_sys::AsyncSocket;
-use rtnetlink::MulticastGroup;
 use std::io;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// How much the kernel may queue while the agent is not scheduled: some ten thousand link messages.
-const RECEIVE_BUFFER: i32 = 16 << 20;
+const RECEIVE_BUFFER: usize = 16 << 20;
+
+const RTNLGRP_LINK: u32 = 1;
+const RTNLGRP_IPV4_IFADDR: u32 = 5;
+const RTNLGRP_IPV4_ROUTE: u32 = 7;
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
 
 /// Subscribes to links, IPv4 addresses and IPv4 routes. Routes are those with `protocol` in `table`.
 ///
-/// What comes is decoded and queued by tasks of its own, so that the socket is always drained.
+/// What comes is decoded and queued by a task of its own, so that the socket is always drained.
 pub(crate) fn watch(protocol: u8, table: u32) -> io::Result<UnboundedReceiver<Change>> {
-    let groups = [
-        MulticastGroup::Link,
-        MulticastGroup::Ipv4Ifaddr,
-        MulticastGroup::Ipv4Route,
-    ];
-    let (mut connection, _, mut messages) = rtnetlink::new_multicast_connection(&groups)?;
-    let socket = connection.socket_mut().socket_mut();
-    // More than net.core.rmem_max where CAP_NET_ADMIN allows it; else as much as there is.
-    if nix::sys::socket::setsockopt(
-        socket,
-        nix::sys::socket::sockopt::RcvBufForce,
-        &(RECEIVE_BUFFER as usize),
-    )
-    .is_err()
-    {
-        let _ = nix::sys::socket::setsockopt(
-            socket,
-            nix::sys::socket::sockopt::RcvBuf,
-            &(RECEIVE_BUFFER as usize),
-        );
-    }
-    tokio::spawn(connection);
+    let groups = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE];
+    let mut socket = Listening::to(&groups, Some(RECEIVE_BUFFER))?;
     let (changes, receiver) = unbounded_channel();
     tokio::spawn(async move {
-        while let Some((message, _)) = messages.next().await {
-            let change = match message.payload {
-                NetlinkPayload::InnerMessage(message) => change(message, protocol, table),
-                NetlinkPayload::Overrun(_) => Some(Change::Overrun),
-                _ => None,
+        let tell = |heard: Heard<'_>| {
+            let change = match heard {
+                Heard::Overrun => Some(Change::Overrun),
+                Heard::Message(message) => change(&message, protocol, table),
             };
-            if let Some(change) = change
-                && changes.send(change).is_err()
-            {
+            // Nobody listens any more: the agent ends.
+            let _ = change.map(|change| changes.send(change));
+        };
+        loop {
+            if let Err(error) = socket.hear(tell).await {
+                tracing::error!("cannot hear what the kernel tells of links and routes: {error}");
                 return;
             }
         }
@@ -56,45 +46,30 @@ pub(crate) fn watch(protocol: u8, table: u32) -> io::Result<UnboundedReceiver<Ch
     Ok(receiver)
 }
 
-fn change(message: RouteNetlinkMessage, protocol: u8, table: u32) -> Option<Change> {
-    match message {
-        RouteNetlinkMessage::NewLink(message) => decode::link(message).map(Change::Link),
+fn change(message: &Message<'_>, protocol: u8, table: u32) -> Option<Change> {
+    let payload = message.payload;
+    match message.kind {
+        RTM_NEWLINK => decode::link(payload).map(Change::Link),
         // A bridge tells in the same words, but of its own family, that a port has left it.
-        RouteNetlinkMessage::DelLink(message)
-            if message.header.interface_family != AddressFamily::Bridge =>
-        {
-            Some(Change::LinkGone(message.header.index))
+        RTM_DELLINK if !decode::is_of_bridge(payload) => {
+            decode::ifindex(payload).map(Change::LinkGone)
         }
-        RouteNetlinkMessage::NewAddress(message) => address(&message, protocol, true),
-        RouteNetlinkMessage::DelAddress(message) => address(&message, protocol, false),
-        RouteNetlinkMessage::NewRoute(message) => route(&message, protocol, table, true),
-        RouteNetlinkMessage::DelRoute(message) => route(&message, protocol, table, false),
+        RTM_NEWADDR | RTM_DELADDR => {
+            let (ifindex, address) = decode::address(payload, protocol)?;
+            Some(Change::Address {
+                ifindex,
+                address,
+                present: message.kind == RTM_NEWADDR,
+            })
+        }
+        RTM_NEWROUTE | RTM_DELROUTE => {
+            let present = message.kind == RTM_NEWROUTE;
+            if let Some(route) = decode::host_route(payload, protocol, table) {
+                return Some(Change::Route { route, present });
+            }
+            let route = decode::foreign_route(payload, protocol)?;
+            Some(Change::Foreign { route, present })
+        }
         _ => None,
     }
-}
-
-fn address(
-    message: &netlink_packet_route::address::AddressMessage,
-    protocol: u8,
-    present: bool,
-) -> Option<Change> {
-    let (ifindex, address) = decode::address(message, protocol)?;
-    Some(Change::Address {
-        ifindex,
-        address,
-        present,
-    })
-}
-
-fn route(
-    message: &netlink_packet_route::route::RouteMessage,
-    protocol: u8,
-    table: u32,
-    present: bool,
-) -> Option<Change> {
-    if let Some(route) = decode::host_route(message, protocol, table) {
-        return Some(Change::Route { route, present });
-    }
-    let route = decode::foreign_route(message, protocol)?;
-    Some(Change::Foreign { route, present })
 }

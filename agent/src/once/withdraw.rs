@@ -1,6 +1,6 @@
 //! The way back: nothing of ours is left on the host.
 
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Request};
 use crate::responders::{connect, first_state, receive};
 use crate::standalone::Standalone;
 use anyhow::{Context, Result, bail};
@@ -34,7 +34,6 @@ pub(super) async fn link(config_file: &Path, name: &str) -> Result<()> {
     clear(record.protocol, record.table, |ifindex| {
         ifindex == record.ifindex
     })
-    .await
     .with_context(|| format!("{name}: not everything is withdrawn"))
 }
 
@@ -67,7 +66,6 @@ pub(super) async fn everything(config_file: &Path) -> Result<()> {
     clear(route.protocol, route.table, |ifindex| {
         !alone.contains(&ifindex)
     })
-    .await
     .context("not everything is withdrawn")?;
     ended.into_iter().collect()
 }
@@ -87,20 +85,21 @@ fn config(file: &Path) -> Result<Config> {
 }
 
 /// Removes every route of `protocol` in `table`, and every address that is marked with it, on the links that are `ours`.
-async fn clear(protocol: u8, table: u32, ours: impl Fn(u32) -> bool) -> Result<()> {
-    let kernel = Kernel::connect().context("cannot talk to the kernel's routing (rtnetlink)")?;
+fn clear(protocol: u8, table: u32, ours: impl Fn(u32) -> bool) -> Result<()> {
+    let mut kernel =
+        Kernel::connect().context("cannot talk to the kernel's routing (rtnetlink)")?;
     let mut first_error = None;
-    for route in kernel.routes(protocol, table).await? {
+    for route in kernel.routes(protocol, table)? {
         if ours(route.ifindex)
-            && let Err(error) = kernel.remove_route(&route).await
+            && let Err(error) = kernel.change_one(Request::RemoveRoute(route))
         {
             first_error.get_or_insert(error);
         }
     }
-    for (ifindex, address) in kernel.addresses(protocol).await? {
+    for (ifindex, address) in kernel.addresses(protocol)? {
         if ours(ifindex)
             && address.ours
-            && let Err(error) = kernel.remove_address(ifindex, address).await
+            && let Err(error) = kernel.change_one(Request::RemoveAddress { ifindex, address })
         {
             first_error.get_or_insert(error);
         }

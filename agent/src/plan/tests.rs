@@ -239,6 +239,50 @@ fn an_address_that_moves_leaves_the_old_link_before_it_comes_to_the_new_one() {
     assert!(place(&Step::RemoveRoute(route(7, VM))) < place(&Step::AddRoute(route(3, VM))));
 }
 
+/// `count` VMs on links that nobody has prepared, all of which have asked.
+fn many(count: u32) -> Vec<Step> {
+    let address = |ifindex| Ipv4Addr::from_bits(VM.to_bits() + ifindex);
+    let link = |ifindex| {
+        let (serve, route) = (serve(1, address(ifindex)), route(ifindex, address(ifindex)));
+        (ifindex, desired_link(Some(serve), Some(route)))
+    };
+    let desired = Desired {
+        links: (1..=count).map(link).collect(),
+    };
+    let now = Observed {
+        links: (1..=count).map(|ifindex| (ifindex, bare_link())).collect(),
+        ..Observed::default()
+    };
+    plan(&desired, &now)
+}
+
+#[test]
+fn the_settings_of_every_link_come_before_anything_that_brings_a_packet_socket() {
+    let steps = many(200);
+    let is_setting = |step: &Step| {
+        matches!(
+            step,
+            Step::AddAddress { .. } | Step::SetIpv4 { .. } | Step::SetIpv6 { .. }
+        )
+    };
+    assert!(steps[..600].iter().all(is_setting));
+    assert!(!steps[600..].iter().any(is_setting));
+}
+
+#[test]
+fn steps_of_one_sort_stand_together_and_the_first_vm_does_not_wait_for_the_last() {
+    let steps = many(200);
+    let sort = |step: &Step| std::mem::discriminant(step);
+    let sorts = steps.chunk_by(|a, b| sort(a) == sort(b)).count();
+    // Three sorts of settings, then responders, routes and bindings of four groups.
+    assert_eq!(sorts, 3 + 4 * 3);
+    let greets = |step: &Step| matches!(step, Step::Hello { .. });
+    let first = steps.iter().position(greets).unwrap();
+    let last_start = Step::Start { ifindex: 200 };
+    let last_start = steps.iter().position(|step| *step == last_start).unwrap();
+    assert!(first < last_start);
+}
+
 #[test]
 fn a_changed_gateway_replaces_the_address_that_we_put_on_the_link() {
     let old = LinkAddress {

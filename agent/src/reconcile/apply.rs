@@ -1,11 +1,12 @@
 //! Steps carried out, plainly and in their order. A step that fails ends the steps of its link for this pass.
 
 use super::Reconciler;
+use super::durable::Saving;
 use crate::conversation::Fault as ResponderFault;
-use crate::kernel::{RequestError, set_ipv6};
+use crate::kernel::{Request, RequestError, set_ipv6};
 use crate::link::{Ipv4Settings, Ipv6Settings, LinkAddress};
 use crate::metrics::Results;
-use crate::plan::{ObservedResponder, Serve, Step};
+use crate::plan::{ObservedResponder, Serve, Step, TOGETHER};
 use crate::responders::ResponderError;
 use crate::route::HostRoute;
 use crate::vm::{Retry, ZERO};
@@ -17,6 +18,7 @@ use slash32_ipc::{Hello, ToResponder};
 use slash32_sys::fd::AsFd;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -24,6 +26,9 @@ use tokio::time::Instant;
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// So often in a row a responder whose life was short is replaced at once; then there are pauses as after a failed step.
 const STARTS: u32 = 5;
+
+/// How long a pass goes on without looking at what else there is.
+const TURN: Duration = Duration::from_millis(1);
 
 /// Why a step was not carried out.
 enum Fault {
@@ -62,34 +67,143 @@ fn pause(attempt: u32) -> Duration {
     RETRY.0.saturating_mul(1 << attempt.min(10)).min(RETRY.1)
 }
 
+/// What was done, for operators.
+pub(super) struct Untold {
+    at: Timestamp,
+    ifindex: u32,
+    kind: EventKind,
+    address: Option<Ipv4Addr>,
+    text: String,
+}
+
+/// How many steps at the front go to the kernel together: those of one sort.
+fn front(steps: &[Step]) -> usize {
+    let Some(first) = steps.first() else { return 0 };
+    let sort = std::mem::discriminant(first);
+    let is_same = |step: &&Step| std::mem::discriminant(*step) == sort;
+    match first {
+        Step::RemoveRoute(_)
+        | Step::RemoveAddress { .. }
+        | Step::AddAddress { .. }
+        | Step::SetIpv4 { .. }
+        | Step::AddRoute(_) => steps.iter().take(TOGETHER).take_while(is_same).count(),
+        _ => 1,
+    }
+}
+
 impl Reconciler {
-    /// Carries out a pass. Between two steps the responders are heard. Returns the links on which a step failed.
-    pub(super) async fn apply(&mut self, steps: Vec<Step>) -> BTreeSet<u32> {
+    /// Carries out a pass over the links in `scope`, and tells nobody an address before `saving` is over. Every now and then
+    /// the responders are heard. Returns the links on which a step failed, or whose VM waits for the store.
+    pub(super) async fn apply(
+        &mut self,
+        scope: &BTreeSet<u32>,
+        mut steps: &[Step],
+        saving: Saving,
+    ) -> BTreeSet<u32> {
         let mut failed = BTreeSet::new();
-        for step in steps {
-            self.pulse.beat();
-            self.carry_out(step, &mut failed).await;
-            tokio::task::yield_now().await;
-            while let Ok(message) = self.inbox.try_recv() {
-                self.hear(message).await;
+        let mut waiting = BTreeSet::new();
+        let mut saving = Some(saving);
+        let mut turn = Instant::now();
+        while let Some(first) = steps.first() {
+            if first.tells_an_address()
+                && let Some(saving) = saving.take()
+            {
+                waiting = self.saved(scope, saving).await;
             }
+            let (now, later) = steps.split_at(front(steps));
+            steps = later;
+            self.carry_out(now, &waiting, &mut failed);
+            if turn.elapsed() < TURN {
+                continue;
+            }
+            self.pulse.beat();
+            tokio::task::yield_now().await;
+            self.tell_all();
+            if let Some(over) = saving.take_if(|saving| saving.is_over()) {
+                waiting = self.saved(scope, over).await;
+            }
+            // What is heard may have to be made durable as well.
+            if saving.is_none() {
+                self.hear_all(None).await;
+            }
+            turn = Instant::now();
         }
+        if let Some(saving) = saving {
+            waiting = self.saved(scope, saving).await;
+        }
+        failed.extend(waiting);
         failed
     }
 
-    /// Carries out one step, unless one of its link has failed before.
-    pub(super) async fn carry_out(&mut self, step: Step, failed: &mut BTreeSet<u32>) {
-        let ifindex = step.ifindex();
-        if failed.contains(&ifindex) {
-            return;
+    /// The same without a look at anything else.
+    pub(super) async fn apply_at_once(
+        &mut self,
+        scope: &BTreeSet<u32>,
+        mut steps: &[Step],
+        saving: Saving,
+    ) -> BTreeSet<u32> {
+        let mut failed = BTreeSet::new();
+        let waiting = self.saved(scope, saving).await;
+        while !steps.is_empty() {
+            let (now, later) = steps.split_at(front(steps));
+            steps = later;
+            self.carry_out(now, &waiting, &mut failed);
         }
-        match self.attempt(step).await {
-            Ok(()) => {}
-            Err(fault) => {
-                failed.insert(ifindex);
-                self.note(ifindex, fault);
+        failed.extend(waiting);
+        failed
+    }
+
+    /// Waits for the store. Returns the links whose VM waits on: nobody is told an address that is not durable, and everybody
+    /// else is served all the same.
+    async fn saved(&mut self, scope: &BTreeSet<u32>, saving: Saving) -> BTreeSet<u32> {
+        if self.finish_save(saving).await {
+            BTreeSet::new()
+        } else {
+            self.waiting_for_the_store(scope)
+        }
+    }
+
+    /// Carries out steps that go together, but for those of links on which a step has failed, and those that tell the address
+    /// of a VM that is `waiting` for the store.
+    fn carry_out(&mut self, steps: &[Step], waiting: &BTreeSet<u32>, failed: &mut BTreeSet<u32>) {
+        let is_due = |step: &&Step| {
+            let ifindex = step.ifindex();
+            !(failed.contains(&ifindex) || step.tells_an_address() && waiting.contains(&ifindex))
+        };
+        let steps: Vec<&Step> = steps.iter().filter(is_due).collect();
+        let requests: Vec<Request> = steps.iter().filter_map(|step| self.request(step)).collect();
+        let mut answers = self.kernel.change(&requests).into_iter();
+        for step in steps {
+            let result = match self.request(step) {
+                Some(_) => answers
+                    .next()
+                    .map_or(Ok(()), |answer| self.answered(step, answer)),
+                None => self.attempt(step),
+            };
+            if let Err(fault) = result {
+                failed.insert(step.ifindex());
+                self.note(step.ifindex(), fault);
             }
         }
+    }
+
+    /// What a step asks of the kernel, if it does.
+    fn request(&self, step: &Step) -> Option<Request> {
+        Some(match *step {
+            Step::RemoveRoute(route) => Request::RemoveRoute(route),
+            Step::AddRoute(route) => Request::AddRoute(route),
+            Step::RemoveAddress { ifindex, address } => Request::RemoveAddress { ifindex, address },
+            Step::AddAddress { ifindex, address } => Request::AddAddress {
+                ifindex,
+                address,
+                protocol: self.config.route.protocol,
+            },
+            Step::SetIpv4 { ifindex } => Request::SetIpv4 {
+                ifindex,
+                settings: Ipv4Settings::VM_LINK,
+            },
+            _ => return None,
+        })
     }
 
     fn note(&mut self, ifindex: u32, fault: Fault) {
@@ -107,26 +221,34 @@ impl Reconciler {
         vm.error = sentence.or(vm.error.take());
     }
 
-    async fn attempt(&mut self, step: Step) -> Result<(), Fault> {
-        match step {
-            Step::RemoveRoute(route) => self.remove_route(route).await,
-            Step::AddRoute(route) => self.add_route(route).await,
+    /// The kernel has answered the request of a step.
+    fn answered(&mut self, step: &Step, answer: Result<(), RequestError>) -> Result<(), Fault> {
+        match *step {
+            Step::RemoveRoute(route) => {
+                let removed = answer.map_err(Fault::from);
+                count(&self.metrics.routes_removed, &removed);
+                removed?;
+                self.routes.remove(&route);
+                self.tell_route(route, false);
+            }
+            Step::AddRoute(route) => {
+                let added = self.added(&route, answer);
+                count(&self.metrics.routes_added, &added);
+                added?;
+                self.routes.insert(route);
+                self.tell_route(route, true);
+            }
             Step::RemoveAddress { ifindex, address } => {
-                self.kernel.remove_address(ifindex, address).await?;
+                answer?;
                 self.table.put_address(ifindex, address, false);
-                Ok(())
             }
             Step::AddAddress { ifindex, address } => {
-                let protocol = self.config.route.protocol;
-                self.kernel
-                    .add_address(ifindex, address, protocol)
-                    .await
-                    .map_err(|error| match Fault::from(error) {
-                        Fault::Failed(error) => {
-                            Fault::Failed(format!("cannot put {address}/32 on the link: {error}"))
-                        }
-                        vanished => vanished,
-                    })?;
+                answer.map_err(|error| match Fault::from(error) {
+                    Fault::Failed(error) => {
+                        Fault::Failed(format!("cannot put {address}/32 on the link: {error}"))
+                    }
+                    vanished => vanished,
+                })?;
                 self.table.put_address(
                     ifindex,
                     LinkAddress {
@@ -136,11 +258,10 @@ impl Reconciler {
                     },
                     true,
                 );
-                Ok(())
             }
             Step::SetIpv4 { ifindex } => {
                 // A VM with less than the best settings is better than a VM without an address.
-                if let Err(error) = self.kernel.set_ipv4(ifindex, Ipv4Settings::VM_LINK).await {
+                if let Err(error) = answer {
                     let link = self.table.get(ifindex).map_or("", |link| &link.name);
                     tracing::warn!(
                         link,
@@ -150,8 +271,20 @@ impl Reconciler {
                 }
                 self.table
                     .put_settings(ifindex, Some(Ipv4Settings::VM_LINK), None);
-                Ok(())
             }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Carries out a step that is no [`Self::request`].
+    fn attempt(&mut self, step: &Step) -> Result<(), Fault> {
+        match *step {
+            Step::RemoveRoute(_)
+            | Step::AddRoute(_)
+            | Step::RemoveAddress { .. }
+            | Step::AddAddress { .. }
+            | Step::SetIpv4 { .. } => Ok(()),
             Step::SetIpv6 { ifindex, disabled } => {
                 if let Some(link) = self.table.get(ifindex)
                     && let Err(error) = set_ipv6(&link.name, disabled)
@@ -198,10 +331,10 @@ impl Reconciler {
             }
             Step::Hello {
                 ifindex,
-                serve,
+                ref serve,
                 sockets,
                 confirmed,
-            } => self.greet(ifindex, &serve, sockets, confirmed),
+            } => self.greet(ifindex, serve, sockets, confirmed),
             Step::Confirm {
                 ifindex,
                 generation,
@@ -230,62 +363,76 @@ impl Reconciler {
         Fault::Vanished
     }
 
-    async fn remove_route(&mut self, route: HostRoute) -> Result<(), Fault> {
-        let removed = self.kernel.remove_route(&route).await.map_err(Fault::from);
-        count(&self.metrics.routes_removed, &removed);
-        removed?;
-        self.routes.remove(&route);
-        self.tell_route(route, false);
-        Ok(())
-    }
-
-    async fn add_route(&mut self, route: HostRoute) -> Result<(), Fault> {
-        let added = self.put_route(&route).await;
-        count(&self.metrics.routes_added, &added);
-        added?;
-        self.routes.insert(route);
-        self.tell_route(route, true);
-        Ok(())
-    }
-
-    async fn put_route(&mut self, route: &HostRoute) -> Result<(), Fault> {
-        if let Err(error) = self.kernel.add_route(route).await {
-            if error.number() != Some(Errno::EEXIST as i32) {
-                return Err(match Fault::from(error) {
-                    Fault::Failed(error) => Fault::Failed(format!(
-                        "cannot add the host route to {}: {error}",
-                        route.prefix
-                    )),
-                    vanished => vanished,
-                });
-            }
-            // Ours after all, told late; or somebody else's, which is not touched.
-            self.dump_routes().await;
-            if !self.routes.contains(route) {
-                return Err(Fault::Failed(format!(
-                    "another route to {} with metric {} is in the way: find out who put it there (ip route show {})",
-                    route.prefix, route.metric, route.prefix
-                )));
-            }
+    /// What became of a route that was to be added.
+    fn added(&mut self, route: &HostRoute, answer: Result<(), RequestError>) -> Result<(), Fault> {
+        let Err(error) = answer else { return Ok(()) };
+        if error.number() != Some(Errno::EEXIST as i32) {
+            return Err(match Fault::from(error) {
+                Fault::Failed(error) => Fault::Failed(format!(
+                    "cannot add the host route to {}: {error}",
+                    route.prefix
+                )),
+                vanished => vanished,
+            });
+        }
+        // Ours after all, told late; or somebody else's, which is not touched.
+        self.dump_routes();
+        if !self.routes.contains(route) {
+            return Err(Fault::Failed(format!(
+                "another route to {} with metric {} is in the way: find out who put it there (ip route show {})",
+                route.prefix, route.metric, route.prefix
+            )));
         }
         Ok(())
     }
 
     fn tell_route(&mut self, route: HostRoute, present: bool) {
-        let Some(vm) = self.vms.get_mut(&route.ifindex) else {
-            return;
-        };
         let (kind, verb) = if present {
             (EventKind::RouteAdded, "added")
         } else {
             (EventKind::RouteRemoved, "removed")
         };
         let text = format!("host route {} {verb}", route.prefix);
-        let now = Timestamp::now();
-        vm.history.remember(now, &text);
-        let address = Some(route.prefix.address());
-        self.published
-            .event(now, Some((&vm.name, route.ifindex)), kind, address, text);
+        self.tell_soon(route.ifindex, kind, Some(route.prefix.address()), text);
+    }
+
+    /// Operators are told when VMs need not wait for it.
+    fn tell_soon(
+        &mut self,
+        ifindex: u32,
+        kind: EventKind,
+        address: Option<Ipv4Addr>,
+        text: String,
+    ) {
+        self.untold.push(Untold {
+            at: Timestamp::now(),
+            ifindex,
+            kind,
+            address,
+            text,
+        });
+    }
+
+    /// Tells operators what was done.
+    pub(super) fn tell_all(&mut self) {
+        for untold in self.untold.drain(..) {
+            let Untold {
+                at,
+                ifindex,
+                kind,
+                address,
+                text,
+            } = untold;
+            let Some(vm) = self.vms.get_mut(&ifindex) else {
+                continue;
+            };
+            // The history is of the VMs.
+            if kind != EventKind::ResponderStarted {
+                vm.history.remember(at, &text);
+            }
+            let link = Some((&*vm.name, ifindex));
+            self.published.event(at, link, kind, address, text);
+        }
     }
 
     fn start_responder(&mut self, ifindex: u32) -> Result<(), Fault> {
@@ -328,13 +475,7 @@ impl Reconciler {
             },
         );
         let text = "a responder was started".to_owned();
-        self.published.event(
-            Timestamp::now(),
-            Some((&name, ifindex)),
-            EventKind::ResponderStarted,
-            None,
-            text,
-        );
+        self.tell_soon(ifindex, EventKind::ResponderStarted, None, text);
         Ok(())
     }
 

@@ -235,7 +235,7 @@ impl Reconciler {
     }
 
     /// Looks for the first frames that are awaited, and for routes that have waited long enough.
-    pub(super) async fn look_for_arrivals(&mut self) {
+    pub(super) fn look_for_arrivals(&mut self) {
         let now = Instant::now();
         if self.arrivals.over_at.take_if(|at| *at <= now).is_some() {
             let waits = |vm: &&VmLink| vm.arrival.is_some_and(|a| a.first_frame.is_some());
@@ -253,7 +253,7 @@ impl Reconciler {
             .map(|vm| vm.ifindex)
             .collect();
         for ifindex in awaited {
-            if self.has_sent_a_frame(ifindex).await {
+            if self.has_sent_a_frame(ifindex) {
                 self.see_first_frame(ifindex);
             }
         }
@@ -261,13 +261,13 @@ impl Reconciler {
     }
 
     /// The VM has been heard of on its port. Whatever cannot be asked is looked at again.
-    async fn has_sent_a_frame(&mut self, ifindex: u32) -> bool {
+    fn has_sent_a_frame(&mut self, ifindex: u32) -> bool {
         let vm = self.vms.get(&ifindex);
         let Some((stay, mac)) = vm.and_then(|vm| Some((vm.stay?, vm.nic()?.mac))) else {
             return false;
         };
-        let learned = self.kernel.learned_macs(stay.port).await;
-        if learned.is_ok_and(|learned| learned.contains(&mac)) {
+        let learned = self.kernel.learned_macs(Some(stay.port));
+        if learned.is_ok_and(|learned| learned.values().flatten().any(|seen| *seen == mac)) {
             return true;
         }
         let is_tap = |port: u32| {
@@ -277,7 +277,7 @@ impl Reconciler {
         if !is_tap(stay.port) {
             return false;
         }
-        let Ok(frames) = self.kernel.received(stay.port).await else {
+        let Ok(frames) = self.kernel.received(stay.port) else {
             return false;
         };
         let arrival = self.vms.get_mut(&ifindex);

@@ -4,7 +4,7 @@ use super::{Reconciler, conflict};
 use crate::vm::{Condition, VmLink};
 use jiff::Timestamp;
 use slash32_policy::{Allocations, Config, Held};
-use slash32_store::{Change as Record, Lease, Records};
+use slash32_store::{Change as Record, Lease, Records, StoreError};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError};
@@ -36,8 +36,26 @@ impl Reconciler {
         scope.intersection(&begun).copied().collect()
     }
 
-    /// Makes everything durable that a pass has decided. False when that failed: then nobody may be told.
+    /// Makes everything durable that was decided, and the leases if they are due. False when that failed: then nobody may be
+    /// told.
     pub(super) async fn save(&mut self) -> bool {
+        if self.save_leases_at.is_some_and(|at| at <= Instant::now()) {
+            self.take_leases_along();
+        }
+        let saving = self.begin_save();
+        self.finish_save(saving).await
+    }
+
+    fn take_leases_along(&mut self) {
+        self.save_leases_at = None;
+        let leases = std::mem::take(&mut self.unsaved_leases);
+        self.unsaved
+            .extend(leases.into_values().map(Record::PutLease));
+    }
+
+    /// Begins to make everything durable that was decided, while what tells nobody an address goes on. No other one may begin
+    /// before [`Self::finish_save`] has ended this one.
+    pub(super) fn begin_save(&mut self) -> Saving {
         let decided = self
             .allocations
             .take_changes()
@@ -56,29 +74,42 @@ impl Reconciler {
             });
         self.unsaved.extend(decided);
         // A claim must not wait for the disk because of another VM's lease: those come along, or go when they are due.
-        let leases_are_due = self.save_leases_at.is_some_and(|at| at <= Instant::now());
-        if leases_are_due || !self.unsaved.is_empty() {
-            self.save_leases_at = None;
-            let leases = std::mem::take(&mut self.unsaved_leases);
-            self.unsaved
-                .extend(leases.into_values().map(Record::PutLease));
+        if !self.unsaved.is_empty() {
+            self.take_leases_along();
         }
         if self.unsaved.is_empty() {
-            return true;
+            return Saving(None);
         }
         let frees = self.unsaved.iter().any(frees_an_address);
         let records = std::mem::take(&mut self.unsaved);
         let store = Arc::clone(&self.store);
         let start = Instant::now();
         // A commit waits for the disk: elsewhere, so that the operator API goes on answering.
-        let saved = tokio::task::spawn_blocking(move || {
+        let commit = tokio::task::spawn_blocking(move || {
             let result = store
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .commit(&records);
             (result, records)
-        })
-        .await;
+        });
+        Saving(Some(Commit {
+            commit,
+            frees,
+            start,
+        }))
+    }
+
+    /// Waits until it is durable. False when that failed.
+    pub(super) async fn finish_save(&mut self, saving: Saving) -> bool {
+        let Some(Commit {
+            commit,
+            frees,
+            start,
+        }) = saving.0
+        else {
+            return true;
+        };
+        let saved = commit.await;
         self.metrics
             .count_commit(matches!(saved, Ok((Ok(()), _))), start.elapsed());
         match saved {
@@ -175,6 +206,26 @@ impl Reconciler {
             self.saved_asides.remove(&address);
             self.unsaved.push(Record::RemoveSetAside { address });
         }
+    }
+}
+
+/// What is on its way to the disk, if anything is.
+pub(super) struct Saving(Option<Commit>);
+
+struct Commit {
+    /// Its result, and the records that it was to save.
+    commit: tokio::task::JoinHandle<(Result<(), StoreError>, Vec<Record>)>,
+    /// An address comes free by it.
+    frees: bool,
+    start: Instant,
+}
+
+impl Saving {
+    /// It need not be waited for.
+    pub(super) fn is_over(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|commit| commit.commit.is_finished())
     }
 }
 

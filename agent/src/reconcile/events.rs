@@ -12,11 +12,46 @@ use jiff::{SignedDuration, Timestamp};
 use slash32_binding::{Generation, Verdict};
 use slash32_control::{EventKind, SeenFrame, State};
 use slash32_ipc::{Kept, KeptAs, State as ResponderState};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Two acknowledgements that are further apart than this, in nanoseconds, are two. Their times are computed from ages, so not exact.
 const SAME_ACK: u64 = 500_000_000;
+
+/// So many claims are answered together at most: then the kernel's and the operators' words have their turn.
+const CLAIMS: usize = 64;
+/// How long after the last time bridges are asked what they have learned.
+const BETWEEN_MACS: Duration = Duration::from_secs(1);
+
+/// What responders have said, as far as something is still to be done about it.
+#[derive(Default)]
+struct Heard {
+    claims: Vec<Claim>,
+    /// The links about which there is something new to show.
+    shown: BTreeSet<u32>,
+    /// The links whose responder has answered an Inquire.
+    asked: BTreeSet<u32>,
+}
+
+/// A VM waits for its ACK.
+struct Claim {
+    ifindex: u32,
+    generation: Generation,
+    /// When it was read.
+    heard: Instant,
+}
+
+/// VMs whose MAC address is not known, because nobody but their bridge has told it.
+#[derive(Default)]
+pub(super) struct Macs {
+    wanted: BTreeSet<u32>,
+    /// When bridges are asked.
+    pub(super) ask_at: Option<Instant>,
+    /// When they were asked last.
+    last: Option<Instant>,
+}
 
 impl Reconciler {
     /// Takes in what the kernel told; only marks what may have to change.
@@ -73,11 +108,10 @@ impl Reconciler {
     }
 
     /// The kernel may have flushed routes: asks it which are there.
-    pub(super) async fn dump_routes(&mut self) {
+    pub(super) fn dump_routes(&mut self) {
         match self
             .kernel
             .routes(self.config.route.protocol, self.config.route.table)
-            .await
         {
             Ok(routes) => {
                 let now = routes.into_iter().collect();
@@ -96,8 +130,31 @@ impl Reconciler {
         }
     }
 
+    /// Hears `first`, and all that responders have said since. The claims among it are answered together, and before anything
+    /// is shown to operators.
+    pub(super) async fn hear_all(&mut self, first: Option<FromResponder>) {
+        let mut heard = Heard::default();
+        let mut next = first.or_else(|| self.inbox.try_recv().ok());
+        while let Some(message) = next {
+            self.hear(message, &mut heard);
+            let is_enough = heard.claims.len() >= CLAIMS;
+            next = (!is_enough).then(|| self.inbox.try_recv().ok()).flatten();
+        }
+        if !heard.claims.is_empty() {
+            self.answer(heard.claims).await;
+        }
+        if !heard.shown.is_empty() {
+            self.publish(&heard.shown);
+        }
+        for ifindex in heard.asked {
+            for reply in self.waiting.remove(&ifindex).unwrap_or_default() {
+                let _ = reply.send(());
+            }
+        }
+    }
+
     /// Takes in what a responder said.
-    pub(super) async fn hear(&mut self, message: FromResponder) {
+    fn hear(&mut self, message: FromResponder, heard: &mut Heard) {
         if !self.responders.is_current(&message) {
             return;
         }
@@ -112,40 +169,52 @@ impl Reconciler {
                 if state.generation != Generation::NONE {
                     self.responders.end_outdated(ifindex);
                 }
-                let asked = state.asked;
-                self.take_state(ifindex, state).await;
                 // One that was on its way already came without the frames.
-                if asked {
-                    for reply in self.waiting.remove(&ifindex).unwrap_or_default() {
-                        let _ = reply.send(());
-                    }
+                if state.asked {
+                    heard.asked.insert(ifindex);
                 }
+                self.take_state(ifindex, state);
+                heard.shown.insert(ifindex);
             }
             Word::Kept(kept) => self.take_frame(ifindex, &kept),
-            Word::Claim(generation) => self.claim(ifindex, generation, message.heard).await,
+            Word::Claim(generation) => {
+                heard
+                    .claims
+                    .extend(self.claim(ifindex, generation, message.heard));
+            }
             Word::Last(fault) => self.lose_responder(ifindex, fault),
         }
     }
 
     /// The first ACK of a generation waits for its host route.
-    async fn claim(&mut self, ifindex: u32, generation: Generation, heard: Instant) {
-        let Some(vm) = self.vms.get_mut(&ifindex) else {
-            return;
-        };
+    fn claim(&mut self, ifindex: u32, generation: Generation, heard: Instant) -> Option<Claim> {
+        let vm = self.vms.get_mut(&ifindex)?;
         if vm.current.is_none_or(|(current, _)| current != generation) {
             // The end of that generation is on its way to the responder.
-            return;
+            return None;
         }
         vm.claimed = true;
         // A claim is repeated when the answer to the one before was lost.
         if let Some(given) = self.given.get_mut(&ifindex) {
             given.confirmed = false;
         }
-        Box::pin(self.pass_one(ifindex)).await;
-        let given = self.given.get(&ifindex);
-        let confirmed =
-            given.is_some_and(|given| given.generation == generation && given.confirmed);
-        self.metrics.count_claim(confirmed, heard.elapsed());
+        Some(Claim {
+            ifindex,
+            generation,
+            heard,
+        })
+    }
+
+    /// Brings the links of VMs that wait for their ACK to what they should be.
+    async fn answer(&mut self, claims: Vec<Claim>) {
+        let scope = claims.iter().map(|claim| claim.ifindex).collect();
+        self.pass_over(&scope).await;
+        for claim in claims {
+            let given = self.given.get(&claim.ifindex);
+            let confirmed =
+                given.is_some_and(|given| given.generation == claim.generation && given.confirmed);
+            self.metrics.count_claim(confirmed, claim.heard.elapsed());
+        }
     }
 
     /// Takes a frame that the responder kept for what it is: bytes of a stranger, to be handed on.
@@ -182,7 +251,7 @@ impl Reconciler {
         }
     }
 
-    pub(super) async fn take_state(&mut self, ifindex: u32, state: ResponderState) {
+    pub(super) fn take_state(&mut self, ifindex: u32, state: ResponderState) {
         let moment = Moment::now();
         let now = moment.wall;
         let Some(vm) = self.vms.get_mut(&ifindex) else {
@@ -244,32 +313,56 @@ impl Reconciler {
             if let Some(lease) = lease {
                 self.keep_lease(lease);
             }
-            self.learn_mac(ifindex).await;
+            self.want_mac(ifindex);
         }
-        self.publish(&[ifindex].into());
     }
 
-    /// Asks the bridge which MAC address it has learned behind the VM's port: for `list` only.
-    async fn learn_mac(&mut self, ifindex: u32) {
+    /// The bridge is to be asked which MAC address it has learned behind the VM's port: for `list` only, so all that are wanted
+    /// are asked for together, now and then.
+    fn want_mac(&mut self, ifindex: u32) {
         let Some(vm) = self.vms.get(&ifindex) else {
             return;
         };
-        let is_bridge = self
-            .table
-            .get(ifindex)
-            .is_some_and(|link| link.kind == Kind::Bridge);
-        let (Some(stay), None, true) = (vm.stay, vm.mac, vm.acked_at.is_some() && is_bridge) else {
+        let link = self.table.get(ifindex);
+        let is_bridge = link.is_some_and(|link| link.kind == Kind::Bridge);
+        if is_bridge && vm.stay.is_some() && vm.mac.is_none() && vm.acked_at.is_some() {
+            self.macs.wanted.insert(ifindex);
+            let next = self.macs.last.map(|last| last + BETWEEN_MACS);
+            let now = Instant::now();
+            let next = next.map_or(now, |next| next.max(now));
+            self.macs.ask_at.get_or_insert(next);
+        }
+    }
+
+    /// Asks for the MAC addresses that are wanted. A port where several were learned has none.
+    pub(super) fn learn_macs(&mut self) {
+        let now = Instant::now();
+        if self.macs.ask_at.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        self.macs.last = Some(now);
+        let wanted = std::mem::take(&mut self.macs.wanted);
+        let port_of = |ifindex: u32| Some(self.vms.get(&ifindex)?.stay?.port);
+        let only = wanted.first().filter(|_| wanted.len() == 1);
+        let Ok(learned) = self.kernel.learned_macs(only.and_then(|one| port_of(*one))) else {
             return;
         };
-        if let Ok(mac) = self.kernel.learned_mac(stay.port).await
-            && let Some(vm) = self.vms.get_mut(&ifindex)
-        {
-            vm.mac = mac;
+        for ifindex in &wanted {
+            if let Some(vm) = self.vms.get_mut(ifindex)
+                && let Some(stay) = vm.stay
+                && let Some([first, others @ ..]) = learned.get(&stay.port).map(Vec::as_slice)
+                && others.iter().all(|other| other == first)
+            {
+                vm.mac = Some(*first);
+            }
         }
+        self.publish(&wanted);
     }
 
     /// A responder is finished, by itself or for what it said: its link gets a new one. One line of the log.
     pub(super) fn lose_responder(&mut self, ifindex: u32, fault: Fault) {
+        // In the order of what has happened.
+        self.tell_all();
         self.responders.finish(ifindex, fault);
         self.given.remove(&ifindex);
         self.dirty.insert(ifindex);

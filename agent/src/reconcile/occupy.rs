@@ -22,9 +22,7 @@ impl Reconciler {
             }
             self.pulse.beat();
             tokio::task::yield_now().await;
-            while let Ok(message) = self.inbox.try_recv() {
-                self.hear(message).await;
-            }
+            self.hear_all(None).await;
         }
     }
 
