@@ -53,15 +53,21 @@ impl<T: Copy, const N: usize> List<T, N> {
         Ok(())
     }
 
-    /// Keeps the first `length` values; all when there are no more.
+    /// Keeps the first `length` values; all when there are no more. Then nothing is written, not even where it lies.
     pub fn truncate(&mut self, length: usize) {
-        self.length = self.length.min(u16::try_from(length).unwrap_or(u16::MAX));
+        let length = u16::try_from(length).unwrap_or(u16::MAX);
+        if length < self.length {
+            self.length = length;
+        }
     }
 
     /// Adds all of `values`, or none. Errors: [`Full`] when they do not fit.
     pub fn extend_from_slice(&mut self, values: &[T]) -> Result<(), Full> {
         let start = usize::from(self.length);
         let end = start + values.len();
+        if end == start {
+            return Ok(());
+        }
         self.values
             .get_mut(start..end)
             .ok_or(Full { capacity: N })?
@@ -108,6 +114,12 @@ impl<const N: usize> Text<N> {
         let mut bytes = List::new(0);
         bytes.extend_from_slice(text.as_bytes())?;
         Ok(Self(bytes))
+    }
+
+    /// Puts `text` in the place of this one. Errors: [`Full`] when it is longer than `N` bytes; then it is empty.
+    pub fn replace(&mut self, text: &str) -> Result<(), Full> {
+        self.0.truncate(0);
+        self.0.extend_from_slice(text.as_bytes())
     }
 
     /// The bytes of the text.

@@ -88,7 +88,23 @@ impl Overlays {
     /// `None` for anything that [`Overlays::as_bytes`] does not give.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut overlays = Self::NONE;
-        overlays.0.extend_from_slice(bytes).ok()?;
+        overlays.replace(bytes)?;
+        Some(overlays)
+    }
+
+    /// Puts those of which `bytes` are the [bytes](Self::as_bytes) in the place of these. `None` for anything else; then
+    /// these are as they were.
+    pub fn replace(&mut self, bytes: &[u8]) -> Option<()> {
+        Self::check(bytes)?;
+        self.0.truncate(0);
+        self.0.extend_from_slice(bytes).ok()
+    }
+
+    /// `None` for anything that [`Overlays::as_bytes`] does not give.
+    pub fn check(bytes: &[u8]) -> Option<()> {
+        if bytes.len() > MOST_OVERLAY_BYTES {
+            return None;
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             let (mut items, behind) = counted(rest)?;
@@ -101,7 +117,7 @@ impl Overlays {
             }
             rest = behind;
         }
-        Some(overlays)
+        Some(())
     }
 }
 

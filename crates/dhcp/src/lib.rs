@@ -54,10 +54,11 @@ pub use slash32_binding::{Binding, Instant, Outcome, Reason};
 
 use code::Codes;
 use decide::{Decision, decide};
+use frame::Datagram;
 use message::Message;
 use options::{MOST_JOINED, Options};
 use request::Request;
-use slash32_binding::MacAddr;
+use slash32_binding::{Ipv4Addr, MacAddr};
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,29 +95,47 @@ pub const fn acknowledges(outcome: Outcome) -> bool {
 }
 
 /// Answers the one client of a link, for the life of one generation.
+///
+/// The binding lies last, as its own mostly empty end does in it.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Responder {
-    binding: Binding,
     /// What the binding has for a client that asks.
     offered: Codes,
     /// The first acknowledged `chaddr`: the only one that is served from then on, unless the binding names one.
     owner: Option<MacAddr>,
+    binding: Binding,
 }
 
 impl Responder {
+    /// One that has no binding yet, to be [changed](Self::change).
+    pub const NONE: Self = Self {
+        binding: Binding::new(Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED),
+        offered: Codes::of(&[]),
+        owner: None,
+    };
+
     /// A new generation: nobody was acknowledged yet.
     pub fn new(binding: Binding) -> Self {
-        Self {
-            binding,
-            offered: reply_options::offered(&binding),
-            owner: None,
-        }
+        let mut responder = Self::NONE;
+        responder.rebind(binding);
+        responder
     }
 
     /// A changed binding in the same generation: the owner (first acknowledged `chaddr`) is kept.
     pub fn rebind(&mut self, binding: Binding) {
-        self.binding = binding;
-        self.offered = reply_options::offered(&binding);
+        self.change(|place| *place = binding);
+    }
+
+    /// The same, and the binding is changed where it lies: it is some KiB, which a small process need not hold twice.
+    pub fn change(&mut self, change: impl FnOnce(&mut Binding)) {
+        change(&mut self.binding);
+        self.offered = reply_options::offered(&self.binding);
+    }
+
+    /// A new generation begins: nobody was acknowledged yet.
+    pub fn forget_owner(&mut self) {
+        self.owner = None;
     }
 
     /// The binding that is served.
@@ -137,30 +156,64 @@ impl Responder {
     fn answer(&mut self, frame: &[u8], out: &mut [u8]) -> Result<Action, Reason> {
         let datagram = frame::read(frame, &self.binding)?;
         let message = Message::read(datagram.payload)?;
-        let mut options = Options::read(&message)?;
-        let mut space;
+        let options = Options::read(&message)?;
         if options.is_any_split() {
-            space = [0; MOST_JOINED];
-            options = options.joined(&mut space)?;
+            self.answer_joined(&datagram, &message, options, out)
+        } else {
+            self.answer_message(&datagram, &message, &options, out)
         }
-        let request = Request::read(&datagram, &message, &options)?;
+    }
+
+    /// Apart from the others, because what joining takes on the stack would lie below them in every answer.
+    #[inline(never)]
+    fn answer_joined(
+        &mut self,
+        datagram: &Datagram<'_>,
+        message: &Message<'_>,
+        options: Options<'_>,
+        out: &mut [u8],
+    ) -> Result<Action, Reason> {
+        let mut space = [0; MOST_JOINED];
+        let options = options.joined(&mut space)?;
+        self.answer_message(datagram, message, &options, out)
+    }
+
+    fn answer_message(
+        &mut self,
+        datagram: &Datagram<'_>,
+        message: &Message<'_>,
+        options: &Options<'_>,
+        out: &mut [u8],
+    ) -> Result<Action, Reason> {
+        let request = Request::read(datagram, message, options)?;
         let outcome = match decide(&request, &self.binding, self.owner) {
             Decision::Answer(outcome) => outcome,
             Decision::Ignore(reason) => return Err(reason),
         };
-        // In a place of its own, because a binding is some KiB that most answers need not move.
-        let mut overlaid = None;
-        overlay::overlay(&self.binding, &options, &mut overlaid);
-        let (binding, offered) = match &overlaid {
-            Some(binding) => (binding, reply_options::offered(binding)),
-            None => (&self.binding, self.offered),
+        let length = if overlay::is_changed(&self.binding, options) {
+            build_overlaid(outcome, message, options, &self.binding, out)
+        } else {
+            reply::build(outcome, message, options, &self.binding, self.offered, out)
         };
-        let len = reply::build(outcome, &message, &options, binding, offered, out)
-            .ok_or(Reason::ReplyTooLarge)?;
+        let len = length.ok_or(Reason::ReplyTooLarge)?;
         // An all-zero chaddr (RFC 6842 §2) names nobody, so it cannot shut out the client that has one.
         if acknowledges(outcome) && request.chaddr != MacAddr::ZERO {
             self.owner.get_or_insert(request.chaddr);
         }
         Ok(Action::Reply { len, outcome })
     }
+}
+
+/// The reply for a client that gets a binding of its own, which is some KiB on the stack: apart from the others, as above.
+#[inline(never)]
+fn build_overlaid(
+    outcome: Outcome,
+    message: &Message<'_>,
+    options: &Options<'_>,
+    binding: &Binding,
+    out: &mut [u8],
+) -> Option<usize> {
+    let binding = overlay::overlaid(binding, options);
+    let offered = reply_options::offered(&binding);
+    reply::build(outcome, message, options, &binding, offered, out)
 }

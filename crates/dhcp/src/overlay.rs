@@ -10,14 +10,20 @@ use slash32_binding::{Binding, Claim, Overlay};
 /// The longest text of a client that is held against a pattern, in bytes: that of one record.
 const LONGEST_TEXT: usize = 255;
 
-/// Puts the binding as a client with the options `asked` gets it into `changed`, unless it gets it as it is.
-pub(crate) fn overlay(binding: &Binding, asked: &Options, changed: &mut Option<Binding>) {
+/// A client with the options `asked` gets another binding than this one.
+pub(crate) fn is_changed(binding: &Binding, asked: &Options) -> bool {
+    binding.overlays.iter().any(|overlay| fits(overlay, asked))
+}
+
+/// The binding as a client with the options `asked` gets it.
+pub(crate) fn overlaid(binding: &Binding, asked: &Options) -> Binding {
+    let mut changed = *binding;
     for overlay in binding.overlays.iter().filter(|o| fits(*o, asked)) {
-        let binding = changed.get_or_insert(*binding);
         for setting in overlay.settings() {
-            binding.set(&setting);
+            changed.set(&setting);
         }
     }
+    changed
 }
 
 /// Of each kind of claim that the overlay asks for, the client makes at least one.

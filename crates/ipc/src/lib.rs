@@ -26,8 +26,10 @@ mod down;
 mod record;
 mod up;
 
-pub use down::{Hello, MAX_DOWN, ToResponder, decode_binding, digest, encode_binding};
-pub use up::{Counters, Kept, KeptAs, MAX_KEPT, MAX_UP, State, ToAgent};
+pub use down::{
+    Greeting, Hello, MAX_DOWN, ToResponder, Word, decode_binding, digest, encode_binding,
+};
+pub use up::{Counters, Kept, KeptAs, MAX_KEPT, MAX_UP, State, ToAgent, encode_claim, encode_kept};
 
 /// The version of these messages. A peer that speaks another one is replaced, not argued with.
 pub const VERSION: u16 = if cfg!(feature = "other-version") {

@@ -3,24 +3,55 @@
 use crate::{Malformed, VERSION};
 use slash32_binding::{Ipv4Addr, List, MacAddr, Prefix, Text};
 
-pub(crate) struct Writer<'a> {
+/// Where the bytes of a message go.
+pub(crate) trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+}
+
+/// A record in a buffer, which must hold the largest message: running over it is a bug of ours and panics.
+pub(crate) struct Record<'a> {
     out: &'a mut [u8],
     length: usize,
 }
 
-impl<'a> Writer<'a> {
-    /// Starts a message of `kind`. `out` must hold the largest message: running over it is a bug of ours and panics.
+impl Sink for Record<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        self.out[self.length..end].copy_from_slice(bytes);
+        self.length = end;
+    }
+}
+
+pub(crate) struct Writer<S> {
+    sink: S,
+}
+
+impl<'a> Writer<Record<'a>> {
+    /// Starts a message of `kind` in the buffer `out`.
     pub(crate) fn message(out: &'a mut [u8], kind: u16) -> Self {
-        let mut writer = Self { out, length: 0 };
+        Self::begin(Record { out, length: 0 }, kind)
+    }
+
+    pub(crate) fn finish(self) -> usize {
+        self.sink.length
+    }
+}
+
+impl<S: Sink> Writer<S> {
+    /// Starts a message of `kind`.
+    pub(crate) fn begin(sink: S, kind: u16) -> Self {
+        let mut writer = Self { sink };
         writer.u16(VERSION);
         writer.u16(kind);
         writer
     }
 
+    pub(crate) fn into_sink(self) -> S {
+        self.sink
+    }
+
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        let end = self.length + bytes.len();
-        self.out[self.length..end].copy_from_slice(bytes);
-        self.length = end;
+        self.sink.put(bytes);
     }
 
     pub(crate) fn u8(&mut self, value: u8) {
@@ -73,12 +104,9 @@ impl<'a> Writer<'a> {
     pub(crate) fn text<const N: usize>(&mut self, value: &Text<N>) {
         self.list(value.as_bytes(), Self::u8);
     }
-
-    pub(crate) fn finish(self) -> usize {
-        self.length
-    }
 }
 
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -149,10 +177,42 @@ impl<'a> Reader<'a> {
         read: impl Fn(&mut Self) -> Result<T, Malformed>,
     ) -> Result<List<T, N>, Malformed> {
         let mut list = List::new(fill);
-        for _ in 0..self.u16()? {
-            list.push(read(self)?).map_err(|_| Malformed::Message)?;
-        }
+        self.list_into(Some(&mut list), read)?;
         Ok(list)
+    }
+
+    /// Reads a list into the place of another one; with `None` it is only checked.
+    pub(crate) fn list_into<T: Copy, const N: usize>(
+        &mut self,
+        mut place: Option<&mut List<T, N>>,
+        read: impl Fn(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<(), Malformed> {
+        let length = usize::from(self.u16()?);
+        if length > N {
+            return Err(Malformed::Message);
+        }
+        if let Some(list) = &mut place {
+            list.truncate(0);
+        }
+        for _ in 0..length {
+            let value = read(self)?;
+            if let Some(list) = &mut place {
+                list.push(value).map_err(|_| Malformed::Message)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of a list of bytes, at most `most`.
+    pub(crate) fn counted(&mut self, most: usize) -> Result<&'a [u8], Malformed> {
+        let length = usize::from(self.u16()?);
+        let (bytes, rest) = self
+            .rest
+            .split_at_checked(length)
+            .filter(|_| length <= most)
+            .ok_or(Malformed::Message)?;
+        self.rest = rest;
+        Ok(bytes)
     }
 
     pub(crate) fn prefix(&mut self) -> Result<Prefix, Malformed> {
@@ -165,10 +225,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn text<const N: usize>(&mut self) -> Result<Text<N>, Malformed> {
-        let bytes: List<u8, N> = self.list(0, Self::u8)?;
-        let text = core::str::from_utf8(&bytes).map_err(|_| Malformed::Message)?;
-        Text::new(text).map_err(|_| Malformed::Message)
+    /// Reads a text into the place of another one; with `None` it is only checked.
+    pub(crate) fn text_into<const N: usize>(
+        &mut self,
+        place: Option<&mut Text<N>>,
+    ) -> Result<(), Malformed> {
+        let text = core::str::from_utf8(self.counted(N)?).map_err(|_| Malformed::Message)?;
+        match place {
+            Some(place) => place.replace(text).map_err(|_| Malformed::Message),
+            None => Ok(()),
+        }
     }
 
     /// The record must end here.

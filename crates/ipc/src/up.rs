@@ -97,49 +97,69 @@ const STATE: u16 = 1;
 const CLAIM: u16 = 2;
 const KEPT: u16 = 3;
 
+impl State {
+    /// Writes the message [`ToAgent::State`] to the front of `out` and returns its length.
+    pub fn encode(&self, out: &mut [u8; MAX_UP]) -> usize {
+        let mut w = Writer::message(out, STATE);
+        w.u64(self.generation.0);
+        w.flag(self.confirmed);
+        w.flag(self.released);
+        w.flag(self.asked);
+        w.flag(self.last_ack_age.is_some());
+        w.u64(self.last_ack_age.unwrap_or(0));
+        w.u32(self.lease_time);
+        w.u64(self.told);
+        for count in self.counters.outcomes.iter().chain(&self.counters.reasons) {
+            w.u64(*count);
+        }
+        w.finish()
+    }
+}
+
+/// Writes the message [`ToAgent::Claim`] to the front of `out` and returns its length.
+pub fn encode_claim(generation: Generation, out: &mut [u8; MAX_UP]) -> usize {
+    let mut w = Writer::message(out, CLAIM);
+    w.u64(generation.0);
+    w.finish()
+}
+
+/// Writes the message [`ToAgent::Kept`] to the front of `out` and returns its length; `frame` is cut to what is kept.
+pub fn encode_kept(
+    generation: Generation,
+    kept_as: KeptAs,
+    age: u64,
+    verdict: Verdict,
+    frame: &[u8],
+    out: &mut [u8; MAX_UP],
+) -> usize {
+    let mut w = Writer::message(out, KEPT);
+    w.u64(generation.0);
+    w.flag(kept_as == KeptAs::OtherServer);
+    w.u64(age);
+    let (answered, index) = match verdict {
+        Verdict::Answered(outcome) => (true, outcome.index()),
+        Verdict::Ignored(reason) => (false, reason.index()),
+    };
+    w.flag(answered);
+    w.u8(index as u8);
+    w.list(&frame[..frame.len().min(MAX_KEPT)], Writer::u8);
+    w.finish()
+}
+
 impl ToAgent {
     /// Writes the message to the front of `out` and returns its length.
     pub fn encode(&self, out: &mut [u8; MAX_UP]) -> usize {
         match self {
-            Self::State(state) => {
-                let mut w = Writer::message(out, STATE);
-                w.u64(state.generation.0);
-                w.flag(state.confirmed);
-                w.flag(state.released);
-                w.flag(state.asked);
-                w.flag(state.last_ack_age.is_some());
-                w.u64(state.last_ack_age.unwrap_or(0));
-                w.u32(state.lease_time);
-                w.u64(state.told);
-                for count in state
-                    .counters
-                    .outcomes
-                    .iter()
-                    .chain(&state.counters.reasons)
-                {
-                    w.u64(*count);
-                }
-                w.finish()
-            }
-            Self::Claim(generation) => {
-                let mut w = Writer::message(out, CLAIM);
-                w.u64(generation.0);
-                w.finish()
-            }
-            Self::Kept(kept) => {
-                let mut w = Writer::message(out, KEPT);
-                w.u64(kept.generation.0);
-                w.flag(kept.kept_as == KeptAs::OtherServer);
-                w.u64(kept.age);
-                let (answered, index) = match kept.verdict {
-                    Verdict::Answered(outcome) => (true, outcome.index()),
-                    Verdict::Ignored(reason) => (false, reason.index()),
-                };
-                w.flag(answered);
-                w.u8(index as u8);
-                w.list(&kept.frame, Writer::u8);
-                w.finish()
-            }
+            Self::State(state) => state.encode(out),
+            Self::Claim(generation) => encode_claim(*generation, out),
+            Self::Kept(kept) => encode_kept(
+                kept.generation,
+                kept.kept_as,
+                kept.age,
+                kept.verdict,
+                &kept.frame,
+                out,
+            ),
         }
     }
 
