@@ -1,11 +1,9 @@
-//! One VM's time on the link: its binding, its sockets, and the ACK that waits for the host route.
+//! One VM's time on the link: its sockets, what it was told, and the ACK that waits for the host route.
 
-use crate::seen::Seen;
 use crate::serve::REPORT_INTERVAL;
+use slash32_bare::fd::OwnedFd;
 use slash32_binding::{Generation, Instant, Outcome};
-use slash32_dhcp::{MAX_FRAME, Responder};
-use slash32_ipc::{Hello, digest};
-use slash32_sys::fd::OwnedFd;
+use slash32_dhcp::MAX_FRAME;
 
 /// A held ACK that is older than this is not sent any more: the client has asked again or given up.
 const HELD_FOR: u64 = 10_000_000_000;
@@ -14,7 +12,6 @@ pub(crate) const LEAST_ROOM: usize = 14 + 576;
 
 pub(crate) struct Serving {
     pub(crate) number: Generation,
-    pub(crate) responder: Responder,
     pub(crate) packet: OwnedFd,
     /// Kept open so that the kernel never answers a renewal with port-unreachable.
     _idle: Option<OwnedFd>,
@@ -31,9 +28,7 @@ pub(crate) struct Serving {
     /// What the next one tells.
     pub(crate) tells: u64,
     pub(crate) released: bool,
-    pub(crate) seen: Seen,
     held: Option<Held>,
-    held_frame: [u8; MAX_FRAME],
 }
 
 #[derive(Clone, Copy)]
@@ -44,40 +39,43 @@ struct Held {
 }
 
 impl Serving {
-    pub(crate) fn new(hello: Hello, packet: OwnedFd, idle: Option<OwnedFd>) -> Self {
+    /// `tells` is the digest of the binding.
+    pub(crate) fn new(
+        number: Generation,
+        confirmed: bool,
+        tells: u64,
+        packet: OwnedFd,
+        idle: Option<OwnedFd>,
+    ) -> Self {
         Self {
-            number: hello.generation,
-            responder: Responder::new(hello.binding),
+            number,
             packet,
             _idle: idle,
-            confirmed: hello.confirmed,
+            confirmed,
             claimed: None,
             room: MAX_FRAME,
             last_ack: None,
             lease_time: 0,
             told: 0,
-            tells: digest(&hello.binding),
+            tells,
             released: false,
-            seen: Seen::default(),
             held: None,
-            held_frame: [0; MAX_FRAME],
         }
     }
 
     /// A changed binding for the same VM. A changed address needs its own host route first.
-    pub(crate) fn rebind(&mut self, hello: Hello) {
-        if hello.binding.address == self.responder.binding().address {
-            self.confirmed |= hello.confirmed;
+    pub(crate) fn rebind(&mut self, confirmed: bool, tells: u64, same_address: bool) {
+        if same_address {
+            self.confirmed |= confirmed;
         } else {
-            self.confirmed = hello.confirmed;
+            self.confirmed = confirmed;
             self.claimed = None;
             self.held = None;
             self.last_ack = None;
             self.lease_time = 0;
             self.told = 0;
         }
-        self.tells = digest(&hello.binding);
-        self.responder.rebind(hello.binding);
+        self.tells = tells;
     }
 
     /// Fresh sockets for the same VM: its gateway is another one now.
@@ -86,13 +84,12 @@ impl Serving {
         self._idle = idle;
     }
 
-    /// Keeps an ACK until the host route is there. True when one was waiting already and is now replaced.
-    pub(crate) fn hold(&mut self, now: Instant, frame: &[u8], outcome: Outcome) -> bool {
-        self.held_frame[..frame.len()].copy_from_slice(frame);
+    /// An ACK of this length is kept until the host route is there. True when one was waiting already and is now replaced.
+    pub(crate) fn hold(&mut self, now: Instant, length: usize, outcome: Outcome) -> bool {
         self.held
             .replace(Held {
                 since: now,
-                length: frame.len(),
+                length,
                 outcome,
             })
             .is_some()
@@ -108,10 +105,10 @@ impl Serving {
         self.held.is_some()
     }
 
-    /// The held ACK, when it is young enough to be of use.
-    pub(crate) fn take_held(&mut self, now: Instant) -> Option<(&[u8], Outcome)> {
+    /// The length of the held ACK and what it says, when it is young enough to be of use.
+    pub(crate) fn take_held(&mut self, now: Instant) -> Option<(usize, Outcome)> {
         let held = self.held.take()?;
         let young = now.nanoseconds_since(held.since) < HELD_FOR;
-        young.then_some((&self.held_frame[..held.length], held.outcome))
+        young.then_some((held.length, held.outcome))
     }
 }

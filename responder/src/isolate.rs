@@ -1,7 +1,7 @@
-//! The stages of [`slash32_sys::isolate`], in the order that its theory of operation gives.
+//! The stages of [`slash32_bare::isolate`], in the order that its theory of operation gives.
 
-use slash32_sys::fd::BorrowedFd;
-use slash32_sys::{Errno, isolate, seqpacket};
+use slash32_bare::fd::BorrowedFd;
+use slash32_bare::{Errno, isolate, seqpacket};
 
 /// Takes everything away that answering DHCP does not need. Errors: the stage that failed, and the kernel's reason.
 ///
@@ -20,5 +20,5 @@ pub(crate) fn isolate(
     isolate::not_dumpable().map_err(stage("dumpable"))?;
     isolate::landlock::deny_all().map_err(stage("landlock"))?;
     isolate::limit_resources().map_err(stage("resource limits"))?;
-    isolate::syscalls::filter().map_err(stage("seccomp"))
+    isolate::syscalls::filter(cfg!(not(bare))).map_err(stage("seccomp"))
 }

@@ -1,36 +1,48 @@
 //! The loop: waits for a guest's frame, a word of the agent, or a new agent, and deals with what is there.
 
 use crate::generation::{LEAST_ROOM, Serving};
+use crate::seen::{Frame, Seen};
+use slash32_bare::fd::{BorrowedFd, OwnedFd};
+use slash32_bare::{Errno, Place, clock, packet, seqpacket, wait};
 use slash32_binding::{Generation, Instant, Outcome, Reason, Verdict};
-use slash32_dhcp::{Action, MAX_FRAME, acknowledges, forget_udp_checksum};
-use slash32_ipc::{Counters, Hello, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder};
-use slash32_sys::fd::{AsFd, BorrowedFd, OwnedFd};
-use slash32_sys::{Errno, clock, packet, seqpacket, wait};
+use slash32_dhcp::{Action, MAX_FRAME, Responder, acknowledges, forget_udp_checksum};
+use slash32_ipc::{
+    Counters, Greeting, KeptAs, MAX_DOWN, MAX_UP, State, Word, digest, encode_claim,
+};
 
 /// So many frames are answered before the agent is listened to again.
 const FRAMES_A_TURN: usize = 64;
 /// Between two unasked States, in nanoseconds, and between two Claims: what a guest does must not become work for the agent.
 pub(crate) const REPORT_INTERVAL: u64 = 1_000_000_000;
 
+/// All that a responder has. It is a place of its own and not on the stack, where it would lie between the pages that the
+/// calls below it touch, and be moved there through others: each page that a responder writes to is one of its own, and
+/// there are thousands of them.
+static SERVER: Place<Server> = Place::new(Server {
+    agent: None,
+    serving: None,
+    counters: Counters::ZERO,
+    last_unasked: None,
+    due: None,
+    held: [0; MAX_FRAME],
+    request: Frame::NONE,
+    buffer: [0; BUFFER],
+    responder: Responder::NONE,
+    other_server: Frame::NONE,
+});
+
 /// Serves until the agent says Quit. Errors: those of waiting on, or accepting from, `listener`.
 pub(crate) fn serve(listener: BorrowedFd<'_>) -> Result<(), Errno> {
-    let mut server = Server {
-        agent: None,
-        serving: None,
-        counters: Counters::ZERO,
-        last_unasked: None,
-        due: None,
-        frame: [0; MAX_FRAME],
-        reply: [0; MAX_FRAME],
-    };
+    // There is one call in the life of the program.
+    let server = SERVER.take().ok_or(Errno::INVAL)?;
     loop {
-        let agent = server.agent.as_ref().map(AsFd::as_fd);
+        let agent = server.agent.as_ref().map(OwnedFd::as_fd);
         let packet = server
             .serving
             .as_ref()
             .map(|serving| serving.packet.as_fd());
         let [new_agent, from_agent, from_guest] =
-            wait::readable([Some(listener), agent, packet], listener, server.deadline())?;
+            wait::readable([Some(listener), agent, packet], server.deadline())?;
         if from_agent && server.listen() == Order::Quit {
             return Ok(());
         }
@@ -44,16 +56,39 @@ pub(crate) fn serve(listener: BorrowedFd<'_>) -> Result<(), Errno> {
     }
 }
 
+/// A frame and the reply to it, or a message to the agent; or one message of the agent.
+const BUFFER: usize = if MAX_DOWN > MAX_FRAME + ROOM {
+    MAX_DOWN
+} else {
+    MAX_FRAME + ROOM
+};
+/// The longest of what is sent.
+const ROOM: usize = if MAX_UP > MAX_FRAME {
+    MAX_UP
+} else {
+    MAX_FRAME
+};
+
+/// The order of the fields is that in memory: what a usual binding and usual frames touch of it lies in two pages.
+#[repr(C)]
 struct Server {
     agent: Option<OwnedFd>,
+    /// The VM that is served: the fields below belong to it, and mean nothing without it.
     serving: Option<Serving>,
     counters: Counters,
     /// When the agent was last told a State that it had not caused itself.
     last_unasked: Option<Instant>,
     /// Something that a State tells has changed since the last one, and is told then.
     due: Option<Instant>,
-    frame: [u8; MAX_FRAME],
-    reply: [u8; MAX_FRAME],
+    /// The ACK that waits for the host route.
+    held: [u8; MAX_FRAME],
+    /// See [`Seen`].
+    request: Frame,
+    /// Nothing in it outlives the turn of a frame or of a message.
+    buffer: [u8; BUFFER],
+    responder: Responder,
+    /// See [`Seen`].
+    other_server: Frame,
 }
 
 #[derive(PartialEq, Eq)]
@@ -99,11 +134,10 @@ impl Server {
 
     /// Reads one message of the agent and does what it says.
     fn listen(&mut self) -> Order {
-        let mut buffer = [0; MAX_DOWN];
         let Some(agent) = &self.agent else {
             return Order::Continue;
         };
-        let record = match seqpacket::receive(agent.as_fd(), &mut buffer) {
+        let record = match seqpacket::receive(agent.as_fd(), &mut self.buffer[..MAX_DOWN]) {
             Ok(record) if record.length > 0 && !record.truncated => record,
             // The agent has left something unread, and closed: said once, before the last that it wrote, which may be Quit.
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNRESET) => return Order::Continue,
@@ -113,37 +147,35 @@ impl Server {
                 return Order::Continue;
             }
         };
-        match ToResponder::decode(&buffer[..record.length]) {
-            Ok(ToResponder::Hello(hello)) => self.greet(hello, record.descriptors),
-            Ok(ToResponder::Confirm(generation)) => self.confirm(generation),
-            Ok(ToResponder::End(generation)) => {
+        match Word::read(&self.buffer[..record.length]) {
+            Ok(Word::Hello(greeting)) => {
+                let served = greet(
+                    &greeting,
+                    record.descriptors,
+                    &mut self.serving,
+                    &mut self.responder,
+                    Seen {
+                        request: &mut self.request,
+                        other_server: &mut self.other_server,
+                    },
+                );
+                if !served {
+                    self.agent = None;
+                    return Order::Continue;
+                }
+                self.release_held();
+                self.report(now());
+            }
+            Ok(Word::Confirm(generation)) => self.confirm(generation),
+            Ok(Word::End(generation)) => {
                 self.serving.take_if(|serving| serving.number == generation);
                 self.report(now());
             }
-            Ok(ToResponder::Inquire) => self.show(),
-            Ok(ToResponder::Quit) => return Order::Quit,
+            Ok(Word::Inquire) => self.show(),
+            Ok(Word::Quit) => return Order::Quit,
             Err(_) => self.agent = None,
         }
         Order::Continue
-    }
-
-    fn greet(&mut self, hello: Hello, [packet, idle]: [Option<OwnedFd>; 2]) {
-        match (packet, &mut self.serving) {
-            (packet, Some(serving)) if serving.number == hello.generation => {
-                serving.rebind(hello);
-                if let Some(packet) = packet {
-                    serving.replace_sockets(packet, idle);
-                }
-            }
-            (Some(packet), _) => self.serving = Some(Serving::new(hello, packet, idle)),
-            // A new generation without its sockets: not our protocol.
-            (None, _) => {
-                self.agent = None;
-                return;
-            }
-        }
-        self.release_held();
-        self.report(now());
     }
 
     fn confirm(&mut self, generation: Generation) {
@@ -164,14 +196,14 @@ impl Server {
         if !serving.confirmed || !serving.holds() {
             return;
         }
-        let Some((frame, outcome)) = serving.take_held(now) else {
+        let Some((length, outcome)) = serving.take_held(now) else {
             self.count_ignored(now, Reason::Held);
             return;
         };
-        let length = frame.len();
-        self.reply[..length].copy_from_slice(frame);
-        serving.seen.answered_at_last(outcome);
-        self.transmit(now, length, outcome);
+        let frame = &self.held[..length];
+        let sent = packet::transmit(serving.packet.as_fd(), frame);
+        self.request.answered_at_last(outcome);
+        self.transmitted(now, sent, outcome);
     }
 
     /// Answers what the guest has sent.
@@ -180,7 +212,8 @@ impl Server {
             let Some(serving) = &mut self.serving else {
                 return;
             };
-            let received = match packet::receive(serving.packet.as_fd(), &mut self.frame) {
+            let (frame, reply) = self.buffer.split_at_mut(MAX_FRAME);
+            let received = match packet::receive(serving.packet.as_fd(), frame) {
                 Ok(received) => received,
                 // No more for now; or the link went down, which is told once and passes.
                 Err(_) => return,
@@ -190,12 +223,12 @@ impl Server {
                 self.count_ignored(now, Reason::Truncated);
                 continue;
             }
-            let frame = &mut self.frame[..received.length];
+            let frame = &mut frame[..received.length];
             if received.checksum_unfinished {
                 forget_udp_checksum(frame);
             }
-            let room = &mut self.reply[..serving.room];
-            let action = serving.responder.handle(now, frame, room);
+            let room = &mut reply[..serving.room];
+            let action = self.responder.handle(now, frame, room);
             let verdict = match action {
                 Action::Ignore(reason) => Verdict::Ignored(reason),
                 Action::Reply { outcome, .. } if acknowledges(outcome) && !serving.confirmed => {
@@ -203,7 +236,11 @@ impl Server {
                 }
                 Action::Reply { outcome, .. } => Verdict::Answered(outcome),
             };
-            serving.seen.take(now, frame, verdict);
+            let seen = Seen {
+                request: &mut self.request,
+                other_server: &mut self.other_server,
+            };
+            seen.take(now, frame, verdict);
             match action {
                 Action::Ignore(reason) => {
                     let gives_back = reason == Reason::Release
@@ -215,25 +252,28 @@ impl Server {
                 }
                 Action::Reply { len, outcome } if acknowledges(outcome) && !serving.confirmed => {
                     let may_claim = serving.may_claim(now);
-                    if serving.hold(now, &self.reply[..len], outcome) {
+                    self.held[..len].copy_from_slice(&reply[..len]);
+                    if serving.hold(now, len, outcome) {
                         self.count_ignored(now, Reason::Held);
                     }
                     if may_claim {
                         self.claim(now);
                     }
                 }
-                Action::Reply { len, outcome } => self.transmit(now, len, outcome),
+                Action::Reply { len, outcome } => {
+                    let sent = packet::transmit(serving.packet.as_fd(), &reply[..len]);
+                    self.transmitted(now, sent, outcome);
+                }
             }
             self.report_due(now);
         }
     }
 
-    /// Sends the reply. One that the link does not take is lost, as any packet may be: the client asks again.
-    fn transmit(&mut self, now: Instant, length: usize, outcome: Outcome) {
+    /// A reply was sent. One that the link does not take is lost, as any packet may be: the client asks again.
+    fn transmitted(&mut self, now: Instant, sent: Result<(), Errno>, outcome: Outcome) {
         let Some(serving) = &mut self.serving else {
             return;
         };
-        let sent = packet::transmit(serving.packet.as_fd(), &self.reply[..length]);
         if sent == Err(Errno::MSGSIZE) {
             // Longer than the link's MTU, whatever the client and the binding allow: the next one fits.
             serving.room = LEAST_ROOM;
@@ -243,7 +283,7 @@ impl Server {
         self.counters.outcomes[outcome.index()] += 1;
         let mut news = false;
         if acknowledges(outcome) {
-            serving.lease_time = serving.responder.binding().lease_time;
+            serving.lease_time = self.responder.binding().lease_time;
             news |= serving.last_ack.replace(now).is_none();
             news |= core::mem::replace(&mut serving.told, serving.tells) != serving.tells;
             news |= core::mem::take(&mut serving.released);
@@ -288,7 +328,7 @@ impl Server {
     /// Asks the agent for the host route of the ACK that is held.
     fn claim(&mut self, now: Instant) {
         if let Some(number) = self.serving.as_ref().map(|serving| serving.number)
-            && self.tell(&ToAgent::Claim(number))
+            && self.tell(|_, out| Some(encode_claim(number, out)))
             && let Some(serving) = &mut self.serving
         {
             serving.claimed = Some(now);
@@ -298,10 +338,10 @@ impl Server {
     /// Tells the agent, which asks, what an operator may see.
     fn show(&mut self) {
         let now = now();
-        if let Some(serving) = &self.serving {
-            for kept in serving.seen.told(serving.number, now) {
-                self.tell(&kept);
-            }
+        if let Some(number) = self.serving.as_ref().map(|serving| serving.number) {
+            let (request, other) = (KeptAs::Request, KeptAs::OtherServer);
+            self.tell(|told, out| told.request.encode(request, number, now, out));
+            self.tell(|told, out| told.other_server.encode(other, number, now, out));
         }
         self.report_as(now, true);
     }
@@ -335,16 +375,67 @@ impl Server {
             },
         };
         self.due = None;
-        self.tell(&ToAgent::State(state))
+        self.tell(|_, out| Some(state.encode(out)))
     }
 
-    /// Writes to the agent; false when there is none, or none that reads. A message that is lost is told again: a Claim with
-    /// the client's next try, a State with the next connection, or when it is due again.
-    fn tell(&self, message: &ToAgent) -> bool {
-        let mut buffer = [0; MAX_UP];
-        let length = message.encode(&mut buffer);
-        self.agent
-            .as_ref()
-            .is_some_and(|agent| seqpacket::send(agent.as_fd(), &buffer[..length]).is_ok())
+    /// Writes to the agent what `encode` puts into the buffer; false when that is nothing, when there is no agent, or none that
+    /// reads. A message that is lost is told again: a Claim with the client's next try, a State with the next connection, or
+    /// when it is due again.
+    fn tell(&mut self, encode: impl FnOnce(Told<'_>, &mut [u8; MAX_UP]) -> Option<usize>) -> bool {
+        let (Some(agent), Some(out)) = (
+            &self.agent,
+            self.buffer[MAX_FRAME..].first_chunk_mut::<MAX_UP>(),
+        ) else {
+            return false;
+        };
+        let told = Told {
+            request: &self.request,
+            other_server: &self.other_server,
+        };
+        encode(told, out)
+            .is_some_and(|length| seqpacket::send(agent.as_fd(), &out[..length]).is_ok())
     }
+}
+
+/// What a message to the agent may be made of, besides what its sender has.
+struct Told<'a> {
+    request: &'a Frame,
+    other_server: &'a Frame,
+}
+
+/// Takes a new or changed binding, and the sockets that came with it. False when that is not our protocol: a new generation
+/// without its sockets.
+fn greet(
+    greeting: &Greeting<'_>,
+    [packet, idle]: [Option<OwnedFd>; 2],
+    serving: &mut Option<Serving>,
+    responder: &mut Responder,
+    seen: Seen<'_>,
+) -> bool {
+    let (number, confirmed) = (greeting.generation, greeting.confirmed);
+    let is_same = serving
+        .as_ref()
+        .is_some_and(|serving| serving.number == number);
+    if !is_same && packet.is_none() {
+        return false;
+    }
+    let former = responder.binding().address;
+    responder.change(|binding| greeting.unpack(binding));
+    let binding = responder.binding();
+    let (tells, same_address) = (digest(binding), binding.address == former);
+    match (packet, serving) {
+        (packet, Some(serving)) if is_same => {
+            serving.rebind(confirmed, tells, same_address);
+            if let Some(packet) = packet {
+                serving.replace_sockets(packet, idle);
+            }
+        }
+        (Some(packet), serving) => {
+            *serving = Some(Serving::new(number, confirmed, tells, packet, idle));
+            responder.forget_owner();
+            seen.forget();
+        }
+        (None, _) => {}
+    }
+    true
 }

@@ -68,6 +68,41 @@ pub fn binary_of_other_version(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The folder, beside the programs, of a responder that has std, where the one beside it has none.
+pub const WITH_STD: &str = "with-std";
+
+/// The responders that there are to test: the one that `binary` gives, and when that has no std, as the one that ships, the
+/// other one too, which must be there then. A build by hand has the one with std only.
+pub fn responders() -> Result<Vec<PathBuf>> {
+    let ours = binary("slash32-responder")?;
+    if !is_bare(&ours)? {
+        return Ok(vec![ours]);
+    }
+    let other = ours.with_file_name(WITH_STD).join("slash32-responder");
+    if !other.is_file() || is_bare(&other)? {
+        bail!(
+            "{} is no responder with std; cargo xtask test builds one",
+            other.display()
+        );
+    }
+    Ok(vec![ours, other])
+}
+
+/// The program at `path` has nothing below itself but the kernel: it asks for no dynamic linker (`PT_INTERP`, elf(5)).
+pub fn is_bare(path: &Path) -> Result<bool> {
+    const INTERPRETER: [u8; 4] = 3_u32.to_ne_bytes();
+    let program = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let number = |at: usize| -> Result<usize> {
+        let bytes = program.get(at..at + 8).context("no ELF header")?;
+        Ok(usize::try_from(u64::from_ne_bytes(bytes.try_into()?))?)
+    };
+    // e_phoff, and e_phentsize and e_phnum, of which each has 16 bits.
+    let (start, size, count) = (number(32)?, number(54)? & 0xffff, number(56)? & 0xffff);
+    let headers = program.get(start..start + size * count);
+    let mut headers = headers.context("no program headers")?.chunks(size);
+    Ok(!headers.any(|header| header.starts_with(&INTERPRETER)))
+}
+
 /// Writes `config` to `slash32.toml` in `folder` and has both programs check it: `slash32 check FILE`, and
 /// `slash32-agent --config FILE --check`.
 pub fn check_config(folder: &Path, config: &str) -> Result<[Output; 2]> {

@@ -61,7 +61,10 @@ mod tftp;
 mod wait;
 mod wire;
 
-pub use agent::{Agent, OTHER_VERSION, binary, binary_of_other_version, check_config};
+pub use agent::{
+    Agent, OTHER_VERSION, WITH_STD, binary, binary_of_other_version, check_config, is_bare,
+    responders,
+};
 pub use bare_tap::Relay;
 pub use boot_files::{BOOT_FILES_VARIABLE, BootFiles};
 pub use capture::Capture;

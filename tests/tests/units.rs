@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use anyhow::{Context, Result, ensure};
+use slash32_sys::isolate::syscalls::{ALLOWED, ALLOWED_WITH_STD};
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -254,7 +255,7 @@ fn the_agent_is_exposed_by_what_it_is_for_and_by_nothing_else() -> Result<()> {
 fn a_standalone_responder_may_make_the_calls_of_its_own_filter() -> Result<()> {
     let unit = text("slash32-responder@.service")?;
     let allowed = words(&unit, "SystemCallFilter");
-    for (_, name, reason) in slash32_sys::isolate::syscalls::ALLOWED {
+    for (_, name, reason) in ALLOWED.into_iter().chain(ALLOWED_WITH_STD) {
         ensure!(
             allowed.iter().any(|word| word == name),
             "SystemCallFilter= of slash32-responder@.service lacks {name}: {reason}"

@@ -4,13 +4,13 @@
 //! but echo replies to this very request, and that one is there says all that was asked.
 
 use crate::Result;
-use crate::bpf::{Instruction, JUMP_EQUAL, RETURN, jump, op};
 use crate::filter::{LOAD_BYTE_INDEXED, LOAD_HALF_INDEXED, LOAD_IP_HEADER_LENGTH, attach_and_lock};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::{
     AddressFamily, SendFlags, SocketFlags, SocketType, connect, ipproto, send, socket_with,
 };
+use slash32_bare::bpf::{Instruction, JUMP_EQUAL, RETURN, jump, op};
 
 /// Type 8 of RFC 792; its answer has type 0.
 const ECHO_REQUEST: u8 = 8;

@@ -1,9 +1,9 @@
 //! Socket filters: programs that decide in the kernel which frames a socket is given.
 
-use crate::bpf::{Instruction, JUMP_EQUAL, LOAD_WORD, RETURN, jump, op};
 use crate::{Result, checked};
 use core::mem::size_of;
 use rustix::fd::{AsRawFd, BorrowedFd};
+use slash32_bare::bpf::{Instruction, JUMP_EQUAL, LOAD_WORD, RETURN, jump, op};
 
 const LOAD_HALF: u32 = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
 const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
@@ -60,7 +60,7 @@ pub(crate) fn attach_and_lock(socket: BorrowedFd<'_>, program: &[Instruction]) -
     let program = libc::sock_fprog {
         len: program.len() as u16,
         // The kernel copies the program and does not write to it.
-        filter: program.as_ptr().cast_mut(),
+        filter: program.as_ptr().cast_mut().cast(),
     };
     set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
     set_option(socket, libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &1_i32)

@@ -1,37 +1,28 @@
-//! The kernel, as far as slash32 needs more of it than safe libraries give: the one crate that may say `unsafe`.
+//! The kernel, as far as the agent needs more of it than safe libraries give: one of the two crates that may say `unsafe`.
 //!
-//! Two halves. The **agent's** (feature `agent`) opens sockets, narrows and locks them and hands them over: a packet socket
-//! that can only ever deliver DHCP requests of one link ([`packet::open`]), and a UDP socket that keeps the kernel from
-//! answering a renewal with port-unreachable ([`idle::open`]). The **responder's** half reads and writes what it was given
-//! and takes everything else away from itself ([`isolate`]); it needs neither std nor an allocator.
+//! The agent opens sockets, narrows and locks them and hands them over: a packet socket that can only ever deliver DHCP
+//! requests of one link ([`packet::open`]), and a UDP socket that keeps the kernel from answering a renewal with
+//! port-unreachable ([`idle::open`]). What the responder does with them, and what it takes away from itself ([`isolate`]),
+//! is in the other crate, `slash32-bare`, which needs neither std nor a C library.
 //!
 //! What the kernel cannot lock — the holder of a packet socket may bind it to another link — is denied by the responder's
 //! own syscall filter, and has a test.
 #![no_std]
 
-mod bpf;
-#[cfg(feature = "agent")]
 pub mod capability;
 pub mod clock;
-#[cfg(feature = "agent")]
 pub mod echo;
-#[cfg(feature = "agent")]
 mod filter;
-#[cfg(feature = "agent")]
 pub mod idle;
-pub mod isolate;
-#[cfg(feature = "agent")]
 pub mod memory;
 pub mod packet;
-#[cfg(feature = "agent")]
 pub mod peer;
-#[cfg(feature = "agent")]
 pub mod process;
 pub mod seqpacket;
-pub mod wait;
 
 pub use rustix::fd;
 pub use rustix::io::Errno;
+pub use slash32_bare::isolate;
 /// What every call here returns: a value, or the kernel's error number.
 pub type Result<T> = rustix::io::Result<T>;
 

@@ -3,8 +3,12 @@
 use crate::Result;
 use core::mem::MaybeUninit;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::io::IoSliceMut;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SocketFlags};
+use rustix::io::{IoSlice, IoSliceMut};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    socket_with, sockopt,
+};
 
 /// One record.
 #[derive(Debug)]
@@ -13,48 +17,19 @@ pub struct Record {
     pub length: usize,
     /// The record was longer than the buffer.
     pub truncated: bool,
-    /// The descriptors that came along, in their order; more than these two are closed unseen.
-    pub descriptors: [Option<OwnedFd>; 2],
     /// The process that wrote the record, as the kernel says, when the socket asks for it.
     pub sender: Option<u32>,
-}
-
-/// Descriptor 0, as the process was given it.
-pub fn standard_input() -> BorrowedFd<'static> {
-    // SAFETY: nothing in this process closes it; a process without it has an error with each use, and no other harm.
-    unsafe { BorrowedFd::borrow_raw(0) }
-}
-
-/// It is a unix socket of records that listens for connections.
-pub fn is_listening(socket: BorrowedFd<'_>) -> bool {
-    use rustix::net::{AddressFamily, SocketType, sockopt};
-    sockopt::socket_acceptconn(socket) == Ok(true)
-        && sockopt::socket_type(socket) == Ok(SocketType::SEQPACKET)
-        && sockopt::socket_domain(socket) == Ok(AddressFamily::UNIX)
-}
-
-/// Takes the next connection from a listening socket; it does not block.
-pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
-    rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
 }
 
 /// So many connections may wait to be accepted.
 const BACKLOG: i32 = 8;
 
-/// Makes this process the one that [`listener_of`] a connection names. The socket listens already: listen(2) once more
-/// changes nothing but whose credentials the kernel shows to whoever connects from now on (`SO_PEERCRED`, unix(7)).
-///
-/// Errors: `NOTSOCK` and `INVAL` when it is no listening socket.
-pub fn listen_as_oneself(listener: BorrowedFd<'_>) -> Result<()> {
-    rustix::net::listen(listener, BACKLOG)
-}
-
-/// Reads one record without waiting.
+/// Reads one record without waiting. No descriptor is taken: one that comes along is closed unseen.
 ///
 /// Errors: `WOULDBLOCK` when there is none; `CONNRESET` once when the peer is gone and has not read all that it was sent: its
 /// own last records come after that.
 pub fn receive(connection: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Record> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2), ScmCredentials(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
     let message = rustix::net::recvmsg(
@@ -66,20 +41,11 @@ pub fn receive(connection: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Record> 
     let mut record = Record {
         length: message.bytes,
         truncated: message.flags.contains(ReturnFlags::TRUNC),
-        descriptors: [None, None],
         sender: None,
     };
     for part in control.drain() {
-        match part {
-            RecvAncillaryMessage::ScmRights(descriptors) => {
-                for (place, descriptor) in record.descriptors.iter_mut().zip(descriptors) {
-                    *place = Some(descriptor);
-                }
-            }
-            RecvAncillaryMessage::ScmCredentials(sender) => {
-                record.sender = u32::try_from(sender.pid.as_raw_nonzero().get()).ok();
-            }
-            _ => {}
+        if let RecvAncillaryMessage::ScmCredentials(sender) = part {
+            record.sender = u32::try_from(sender.pid.as_raw_nonzero().get()).ok();
         }
     }
     Ok(record)
@@ -92,87 +58,71 @@ pub fn send(connection: BorrowedFd<'_>, record: &[u8]) -> Result<()> {
     rustix::io::write(connection, record).map(drop)
 }
 
-#[cfg(feature = "agent")]
-pub use agent::{Listener, connect, listen, listener_of, send_with};
+fn socket() -> Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+}
 
-#[cfg(feature = "agent")]
-mod agent {
-    use super::BACKLOG;
-    use crate::Result;
-    use core::mem::MaybeUninit;
-    use rustix::fd::{BorrowedFd, OwnedFd};
-    use rustix::io::IoSlice;
-    use rustix::net::{
-        AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
-        SocketFlags, SocketType, socket_with, sockopt,
-    };
+/// A listening socket at `path`, which must not exist yet. The socket blocks, as the standard input of a program should.
+///
+/// Errors: `ADDRINUSE` when the path exists, `NAMETOOLONG` when it has more than 107 bytes.
+pub fn listen(path: &str) -> Result<OwnedFd> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
 
-    fn socket() -> Result<OwnedFd> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+/// A connection to the socket at `path`; every record read from it names its sender.
+///
+/// Errors: `CONNREFUSED` when nobody listens, `NOENT` when there is no such path.
+pub fn connect(path: &str) -> Result<OwnedFd> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket = socket()?;
+    sockopt::set_socket_passcred(&socket, true)?;
+    rustix::net::connect(&socket, &address)?;
+    Ok(socket)
+}
+
+/// A process, and as whom it called listen(2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listener {
+    /// Its number.
+    pub pid: u32,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+}
+
+/// The process that had called listen(2) last on the socket which this connection was made to (`SO_PEERCRED`): a
+/// responder does so as soon as it is of its own user. It need not run, nor read, to be known.
+pub fn listener_of(connection: BorrowedFd<'_>) -> Result<Listener> {
+    let listener = sockopt::socket_peercred(connection)?;
+    Ok(Listener {
+        pid: listener.pid.as_raw_nonzero().get().unsigned_abs(),
+        uid: listener.uid.as_raw(),
+        gid: listener.gid.as_raw(),
+    })
+}
+
+/// Writes one record with descriptors (`SCM_RIGHTS`), at most two, in their order, without waiting.
+pub fn send_with(
+    connection: BorrowedFd<'_>,
+    record: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(crate::Errno::INVAL);
     }
-
-    /// A listening socket at `path`, which must not exist yet. The socket blocks, as the standard input of a program should.
-    ///
-    /// Errors: `ADDRINUSE` when the path exists, `NAMETOOLONG` when it has more than 107 bytes.
-    pub fn listen(path: &str) -> Result<OwnedFd> {
-        let address = SocketAddrUnix::new(path)?;
-        let socket = socket_with(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
-        rustix::net::bind(&socket, &address)?;
-        rustix::net::listen(&socket, BACKLOG)?;
-        Ok(socket)
-    }
-
-    /// A connection to the socket at `path`; every record read from it names its sender.
-    ///
-    /// Errors: `CONNREFUSED` when nobody listens, `NOENT` when there is no such path.
-    pub fn connect(path: &str) -> Result<OwnedFd> {
-        let address = SocketAddrUnix::new(path)?;
-        let socket = socket()?;
-        sockopt::set_socket_passcred(&socket, true)?;
-        rustix::net::connect(&socket, &address)?;
-        Ok(socket)
-    }
-
-    /// A process, and as whom it called listen(2).
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    pub struct Listener {
-        /// Its number.
-        pub pid: u32,
-        /// Its effective user.
-        pub uid: u32,
-        /// Its effective group.
-        pub gid: u32,
-    }
-
-    /// The process that had called listen(2) last on the socket which this connection was made to (`SO_PEERCRED`): a
-    /// responder does so as soon as it is of its own user. It need not run, nor read, to be known.
-    pub fn listener_of(connection: BorrowedFd<'_>) -> Result<Listener> {
-        let listener = sockopt::socket_peercred(connection)?;
-        Ok(Listener {
-            pid: listener.pid.as_raw_nonzero().get().unsigned_abs(),
-            uid: listener.uid.as_raw(),
-            gid: listener.gid.as_raw(),
-        })
-    }
-
-    /// Writes one record with descriptors (`SCM_RIGHTS`), at most two, in their order, without waiting.
-    pub fn send_with(
-        connection: BorrowedFd<'_>,
-        record: &[u8],
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Result<()> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
-            return Err(crate::Errno::INVAL);
-        }
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        rustix::net::sendmsg(connection, &[IoSlice::new(record)], &mut control, flags).map(drop)
-    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    rustix::net::sendmsg(connection, &[IoSlice::new(record)], &mut control, flags).map(drop)
 }

@@ -8,9 +8,9 @@ use crate::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::{errno::Errno, sys::signal::Signal};
 use slash32_ipc::ToAgent;
-use slash32_sys::isolate::syscalls::ALLOWED;
-use slash32_tests::{Host, RawClient};
-use std::{collections::BTreeSet, fs, mem::offset_of};
+use slash32_sys::isolate::syscalls::{ALLOWED, ALLOWED_WITH_STD, Allowed};
+use slash32_tests::{Host, RawClient, is_bare, responders};
+use std::{collections::BTreeSet, fs, mem::offset_of, path::Path};
 
 /// Numbers are tried up to here; the highest of Linux 6.18 is 469.
 const LAST: i64 = 500;
@@ -21,13 +21,36 @@ const X32: i64 = 0x4000_0000;
 const UPROBES: [i64; 2] = [335, 336];
 const REFUSED: Outcome = Outcome::Failed(Errno::EPERM);
 
-/// A responder that has bound VM 1, stopped in its wait, on a host that has the link `tap2` too.
-fn inside(
+/// Each responder that there is, with and without std, that has bound VM 1, stopped in its wait, on a host that has the link
+/// `tap2` too.
+fn inside(test: impl Fn(&Host, &Responder, &RawClient, &mut Tracer) -> Result<()>) -> Result<()> {
+    inside_each(|host, responder, client, tracer, _| test(host, responder, client, tracer))
+}
+
+/// The same; the test is told what it may call.
+fn inside_each(
+    test: impl Fn(&Host, &Responder, &RawClient, &mut Tracer, &[Allowed]) -> Result<()>,
+) -> Result<()> {
+    for program in responders()? {
+        let mut table = ALLOWED.to_vec();
+        if !is_bare(&program)? {
+            table.extend(ALLOWED_WITH_STD);
+        }
+        inside_one(&program, |host, responder, client, tracer| {
+            test(host, responder, client, tracer, &table)
+        })
+        .with_context(|| program.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn inside_one(
+    program: &Path,
     test: impl FnOnce(&Host, &Responder, &RawClient, &mut Tracer) -> Result<()>,
 ) -> Result<()> {
     let host = Host::new()?;
     let _other_link = host.tap("tap2", None)?;
-    let (responder, mut client) = Responder::serving(&host, 1)?;
+    let (responder, mut client) = Responder::serving_as(&host, 1, program)?;
     let confirmed = std::thread::scope(|scope| {
         let agent = scope.spawn(|| responder.confirm());
         client.bind()?;
@@ -43,8 +66,8 @@ fn inside(
 
 #[test]
 fn every_call_that_is_not_in_the_table_is_refused() -> Result<()> {
-    let allowed: BTreeSet<i64> = ALLOWED.iter().map(|(number, _, _)| *number).collect();
-    inside(|_, _, _, tracer| {
+    inside_each(|_, _, _, tracer, table| {
+        let allowed: BTreeSet<i64> = table.iter().map(|(number, _, _)| *number).collect();
         let mut got_through = Vec::new();
         let others = (0..=LAST).filter(|number| !allowed.contains(number));
         for number in others.filter(|number| !UPROBES.contains(number)) {
@@ -275,12 +298,12 @@ fn a_call_that_would_lead_further_is_refused() -> Result<()> {
 
 #[test]
 fn every_call_in_the_table_is_let_through() -> Result<()> {
-    inside(|_, responder, client, tracer| {
+    inside_each(|_, responder, client, tracer, table| {
         let own = responder.inner_pid()?;
         let frame = tracer.put(&[0xff; 64])?;
         let nowhere = u64::MAX;
         let failed = |error| Outcome::Failed(error);
-        for (number, name, _) in ALLOWED {
+        for &(number, name, _) in table {
             let outcome = match name {
                 "recvmsg" => tracer.call(number, &[PACKET, 0, 0])? == failed(Errno::EFAULT),
                 "write" => {
@@ -315,9 +338,14 @@ fn every_call_in_the_table_is_let_through() -> Result<()> {
         }
         Ok(())
     })?;
-    inside(|_, _, _, tracer| {
-        let outcome = tracer.call(libc::SYS_rt_sigreturn, &[])?;
-        ensure!(outcome != REFUSED, "rt_sigreturn: {outcome:?}");
+    inside_each(|_, _, _, tracer, table| {
+        let in_table = table
+            .iter()
+            .any(|(number, _, _)| *number == libc::SYS_rt_sigreturn);
+        if in_table {
+            let outcome = tracer.call(libc::SYS_rt_sigreturn, &[])?;
+            ensure!(outcome != REFUSED, "rt_sigreturn: {outcome:?}");
+        }
         Ok(())
     })?;
     inside(|_, _, _, tracer| {

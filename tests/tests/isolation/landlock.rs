@@ -75,7 +75,7 @@ fn landlock_needs_that_no_privilege_can_be_gained() -> Result<()> {
         // Without a capability, so that only no_new_privs could allow it.
         isolate::drop_identity(NOBODY, NOBODY)?;
         let refused = isolate::landlock::deny_all();
-        ensure!(refused == Err(slash32_sys::Errno::PERM), "{refused:?}");
+        ensure!(refused == Err(slash32_bare::Errno::PERM), "{refused:?}");
         isolate::no_new_privileges()?;
         isolate::landlock::deny_all().context("with no_new_privs")?;
         Ok(())

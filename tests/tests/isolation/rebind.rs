@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::socket::{LinkAddr, MsgFlags, bind, sendto};
 use slash32_sys::{isolate, packet};
 use slash32_tests::{Host, Tap, Wire, until};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 
 #[test]
 fn an_unprivileged_holder_without_the_filter_gets_to_another_link() -> Result<()> {
@@ -29,7 +29,7 @@ fn an_unprivileged_holder_without_the_filter_gets_to_another_link() -> Result<()
         );
 
         let frame = [0x11; 64];
-        packet::transmit(socket.as_fd(), &frame)?;
+        nix::unistd::write(&socket, &frame)?;
         arrives(&own, &frame)?;
 
         let frame = [0x22; 64];
@@ -38,7 +38,7 @@ fn an_unprivileged_holder_without_the_filter_gets_to_another_link() -> Result<()
 
         let frame = [0x33; 64];
         bind(socket.as_raw_fd(), &elsewhere)?;
-        packet::transmit(socket.as_fd(), &frame)?;
+        nix::unistd::write(&socket, &frame)?;
         arrives(&other, &frame).context("bind and write")
     })
 }

@@ -13,7 +13,7 @@ use slash32_tests::{GATEWAY, Host, Process, RawClient, binary, bridge_mac, guest
 use std::{
     fs,
     os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -37,11 +37,15 @@ pub(crate) struct Responder {
 impl Responder {
     /// Starts one as an agent does, and hears its first State.
     pub(crate) fn start(host: &Host) -> Result<Self> {
+        Self::start_as(host, &binary("slash32-responder")?)
+    }
+
+    fn start_as(host: &Host, program: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("s32-").tempdir_in("/tmp")?;
         let path = folder.path().join("link.sock");
         let listener = seqpacket::listen(path.to_str().context("a path of UTF-8")?)?;
         let process = host.namespace().spawn(
-            Command::new(binary("slash32-responder")?)
+            Command::new(program)
                 .args(["--user", &format!("{NOBODY}:{NOBODY}")])
                 .env_clear()
                 .stdin(Stdio::from(listener))
@@ -59,11 +63,20 @@ impl Responder {
 
     /// Starts one that serves VM `number` behind the bare tap `tapNUMBER`, in generation 1, and returns its client too.
     pub(crate) fn serving(host: &Host, number: u16) -> Result<(Self, RawClient)> {
+        Self::serving_as(host, number, &binary("slash32-responder")?)
+    }
+
+    /// The same with this program.
+    pub(crate) fn serving_as(
+        host: &Host,
+        number: u16,
+        program: &Path,
+    ) -> Result<(Self, RawClient)> {
         let link = format!("tap{number}");
         let client = RawClient::new(host.tap(&link, None)?, guest_mac(number));
         host.namespace()
             .ip(&format!("addr add {GATEWAY}/32 dev {link}"))?;
-        let responder = Self::start(host)?;
+        let responder = Self::start_as(host, program)?;
         let index = ifindex(host, &link)?;
         let (packet, idle) = host
             .namespace()

@@ -3,7 +3,7 @@
 
 use crate::start;
 use anyhow::{Context, Result, ensure};
-use slash32_sys::isolate::syscalls::ALLOWED;
+use slash32_sys::isolate::syscalls::{ALLOWED, ALLOWED_WITH_STD};
 use std::{collections::BTreeSet, fs, process::Command};
 
 const UNIT: &str = concat!(
@@ -114,6 +114,7 @@ fn the_unit_allows_each_call_in_the_table() -> Result<()> {
     let unit = allowed_by_the_unit()?;
     let missing: Vec<_> = ALLOWED
         .iter()
+        .chain(&ALLOWED_WITH_STD)
         .map(|(_, name, _)| *name)
         .filter(|name| !unit.contains(*name))
         .collect();
@@ -142,7 +143,11 @@ fn the_unit_refuses_what_the_wall_is_there_for() -> Result<()> {
     let unit = allowed_by_the_unit()?;
     let open: Vec<_> = WALL.iter().filter(|name| unit.contains(**name)).collect();
     ensure!(open.is_empty(), "{UNIT} allows {open:?}");
-    let table: BTreeSet<_> = ALLOWED.iter().map(|(_, name, _)| *name).collect();
+    let table: BTreeSet<_> = ALLOWED
+        .iter()
+        .chain(&ALLOWED_WITH_STD)
+        .map(|(_, name, _)| *name)
+        .collect();
     let open: Vec<_> = WALL.iter().filter(|name| table.contains(*name)).collect();
     ensure!(open.is_empty(), "the table allows {open:?}");
     Ok(())

@@ -3,9 +3,11 @@
 //! A ruleset that *handles* an access right denies it wherever no rule allows it, and there is no rule here. What the
 //! kernel does not know cannot be handled, so the ruleset is cut to its version of the interface (ABI).
 
-use crate::{Errno, Result, checked};
+use crate::fd::OwnedFd;
+use crate::syscall::{call, plain};
+use crate::{Errno, Result};
 use core::mem::size_of;
-use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
+use linux_raw_sys::general::{__NR_landlock_create_ruleset, __NR_landlock_restrict_self};
 
 /// `struct landlock_ruleset_attr`. Older kernels know its front only, and take zeroes behind that.
 #[repr(C)]
@@ -20,7 +22,7 @@ struct Ruleset {
 }
 
 /// `LANDLOCK_CREATE_RULESET_VERSION`: asks for the ABI.
-const VERSION: u32 = 1;
+const VERSION: usize = 1;
 
 /// ABI 1: execute, write, read, list, remove and make files of any kind (bits 0 to 12).
 const FILES: u64 = (1 << 13) - 1;
@@ -53,31 +55,25 @@ impl Ruleset {
 ///
 /// Errors: `PERM` when new privileges can still be gained ([`no_new_privileges`](super::no_new_privileges)).
 pub fn deny_all() -> Result<usize> {
-    let none = core::ptr::null::<Ruleset>();
-    // SAFETY: with this flag the call takes no ruleset and gives a number.
-    let abi = match checked(unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION)
-    }) {
+    // With this flag the call takes no ruleset and gives a number.
+    let abi = match plain(__NR_landlock_create_ruleset, [0, 0, VERSION]) {
         Ok(abi) => abi,
         Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => return Ok(0),
         Err(error) => return Err(error),
     };
     let rules = Ruleset::of(abi);
+    let arguments = [
+        (&raw const rules).expose_provenance(),
+        size_of::<Ruleset>(),
+        0,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: `rules` is readable for its size and outlives the call, which copies it.
-    let raw = checked(unsafe {
-        libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            &raw const rules,
-            size_of::<Ruleset>(),
-            0_u32,
-        )
-    })?;
-    // SAFETY: the kernel just gave us this descriptor, and nobody else has it.
-    let ruleset = unsafe { OwnedFd::from_raw_fd(raw as i32) };
-    // SAFETY: a plain call without pointers.
-    let result =
-        unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0_u32) };
-    checked(result)?;
+    let number = unsafe { call(__NR_landlock_create_ruleset, arguments) }?;
+    let ruleset = OwnedFd::of_the_kernel(number as u32);
+    plain(__NR_landlock_restrict_self, [ruleset.as_fd().argument(), 0])?;
     Ok(abi)
 }
 

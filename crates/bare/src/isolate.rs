@@ -60,22 +60,35 @@
 //! agent listens, to keep a processor busy, to stop answering, and to exit. The agent reads nothing else into its words, and
 //! ends it when they make no sense.
 
-use crate::{Result, checked};
-use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use crate::syscall::{call, plain};
+use crate::{Errno, Result};
+use linux_raw_sys::general::{
+    __NR_capset, __NR_close_range, __NR_geteuid, __NR_prctl, __NR_prlimit64, __NR_setgroups,
+    __NR_setresgid, __NR_setresuid, __user_cap_data_struct, __user_cap_header_struct,
+    _LINUX_CAPABILITY_VERSION_3, RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_MSGQUEUE, RLIMIT_NOFILE,
+    RLIMIT_NPROC, rlimit64,
+};
+use linux_raw_sys::prctl::{
+    PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS,
+};
 
 pub mod landlock;
 pub mod syscalls;
 
 /// Closes every descriptor but the standard three.
 pub fn close_descriptors() -> Result<()> {
-    // SAFETY: no descriptor above 2 is owned by anything in this process yet.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
-    checked(result).map(drop)
+    // No descriptor above 2 is owned by anything in this process yet.
+    plain(__NR_close_range, [3, u32::MAX as usize, 0]).map(drop)
 }
 
 /// Sets `PR_SET_NO_NEW_PRIVS`.
 pub fn no_new_privileges() -> Result<()> {
-    rustix::thread::set_no_new_privs(true)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+}
+
+/// prctl(2) with an option that takes a number.
+fn prctl(option: u32, value: usize) -> Result<()> {
+    plain(__NR_prctl, [option as usize, value]).map(drop)
 }
 
 /// Becomes `uid` and `gid` without supplementary groups and without any capability. Does only the latter when the process
@@ -83,59 +96,73 @@ pub fn no_new_privileges() -> Result<()> {
 ///
 /// Errors: `INVAL` when either id is not one a process can have.
 pub fn drop_identity(uid: u32, gid: u32) -> Result<()> {
-    use rustix::thread::{CapabilitySet, CapabilitySets};
-    if rustix::process::geteuid().is_root() {
-        for capability in CapabilitySet::all() {
-            match rustix::thread::remove_capability_from_bounding_set(capability) {
-                // One that this kernel does not know.
-                Ok(()) | Err(rustix::io::Errno::INVAL) => {}
-                Err(error) => return Err(error),
-            }
-        }
+    if plain(__NR_geteuid, [])? == 0 {
+        clear_bounding_set()?;
         if uid == u32::MAX || gid == u32::MAX {
-            return Err(rustix::io::Errno::INVAL);
+            return Err(Errno::INVAL);
         }
-        let (uid, gid) = (
-            rustix::process::Uid::from_raw(uid),
-            rustix::process::Gid::from_raw(gid),
-        );
-        rustix::thread::set_thread_groups(&[])?;
-        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
-        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+        let (uid, gid) = (uid as usize, gid as usize);
+        plain(__NR_setgroups, [0, 0])?;
+        plain(__NR_setresgid, [gid, gid, gid])?;
+        plain(__NR_setresuid, [uid, uid, uid])?;
     }
-    rustix::thread::clear_ambient_capability_set()?;
-    let none = CapabilitySet::empty();
-    rustix::thread::set_capabilities(
-        None,
-        CapabilitySets {
-            effective: none,
-            permitted: none,
-            inheritable: none,
-        },
-    )
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL as usize)?;
+    clear_capabilities()
+}
+
+/// Takes every capability out of the bounding set: one call each, from 0 up to the first that this kernel does not know.
+fn clear_bounding_set() -> Result<()> {
+    for capability in 0..u64::BITS as usize {
+        match prctl(PR_CAPBSET_DROP, capability) {
+            Ok(()) => {}
+            // There is at least one, so it is the number that is wrong, not the call.
+            Err(Errno::INVAL) if capability > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Empties the effective, the permitted and the inheritable set of capabilities (capset(2)).
+fn clear_capabilities() -> Result<()> {
+    let mut header = __user_cap_header_struct {
+        version: _LINUX_CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    let none = __user_cap_data_struct {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+    };
+    // This version takes 32 capabilities in each of two.
+    let sets = [none; 2];
+    let header = (&raw mut header).expose_provenance();
+    let sets = sets.as_ptr().expose_provenance();
+    // SAFETY: the header is writable, both sets are readable, and all outlive the call.
+    unsafe { call(__NR_capset, [header, sets, 0, 0, 0, 0]) }.map(drop)
 }
 
 /// Sets `PR_SET_DUMPABLE` to 0.
 pub fn not_dumpable() -> Result<()> {
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+    prctl(PR_SET_DUMPABLE, 0)
 }
 
 /// At most 16 descriptors; no process, file or core of its own.
 pub fn limit_resources() -> Result<()> {
     for (resource, limit) in [
-        (Resource::Nofile, 16),
-        (Resource::Nproc, 0),
-        (Resource::Fsize, 0),
-        (Resource::Core, 0),
-        (Resource::Msgqueue, 0),
+        (RLIMIT_NOFILE, 16),
+        (RLIMIT_NPROC, 0),
+        (RLIMIT_FSIZE, 0),
+        (RLIMIT_CORE, 0),
+        (RLIMIT_MSGQUEUE, 0),
     ] {
-        rustix::process::setrlimit(
-            resource,
-            Rlimit {
-                current: Some(limit),
-                maximum: Some(limit),
-            },
-        )?;
+        let limit = rlimit64 {
+            rlim_cur: limit,
+            rlim_max: limit,
+        };
+        let place = (&raw const limit).expose_provenance();
+        // SAFETY: the limit is readable and outlives the call; the former one is not asked for.
+        unsafe { call(__NR_prlimit64, [0, resource as usize, place, 0, 0, 0]) }?;
     }
     Ok(())
 }
