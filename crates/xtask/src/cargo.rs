@@ -3,19 +3,18 @@
 use crate::privilege::PROGRAMS_VARIABLE;
 use crate::step;
 use anyhow::{Context, bail};
-use slash32_tests::OTHER_VERSION;
+use slash32_tests::{OTHER_VERSION, WITH_STD};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The programs under test, by package and by the name of their executable.
+/// The program of each link, by package and by the name of its executable.
+const RESPONDER: (&str, &str) = ("slash32-responder", "slash32-responder");
+/// The programs under test, in the same way.
 const PROGRAMS: [(&str, &str); 3] = [
     ("slash32-agent", "slash32-agent"),
-    ("slash32-responder", "slash32-responder"),
+    RESPONDER,
     ("slash32-cli", "slash32"),
 ];
-
-/// The folder, beside the programs, of the responder that uses the standard library.
-pub(crate) const WITH_STD: &str = "with-std";
 
 /// Cargo, in the workspace's folder.
 pub(crate) fn cargo() -> Command {
@@ -61,13 +60,62 @@ pub(crate) fn target() -> anyhow::Result<PathBuf> {
 /// Builds the three programs and tells the folder that they are in. With `SLASH32_BIN_DIR` set nothing is built: the
 /// programs there are taken as they are.
 ///
+/// The responder is the one that ships, without std, which a debug build is not: see [`as_shipped`].
+///
 /// # Errors
 /// [`step::Failed`] when the build fails, after its messages were shown; else when a program is missing.
 pub(crate) fn programs(release: bool) -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os(PROGRAMS_VARIABLE) {
         return Ok(folder.into());
     }
-    build("build the programs", release.then_some("--release"))
+    let built = build(
+        "build the programs",
+        &PROGRAMS,
+        release.then_some("--release"),
+    )?;
+    if release {
+        return Ok(built);
+    }
+    as_shipped(&built)
+}
+
+/// Builds the responder without std, and puts it beside the agent and the operator's program of the folder `debug`, into a
+/// folder of their own: in the other one cargo would replace it with the next build. The responder with std lies there in
+/// a folder [`WITH_STD`], and what was built with [another version](programs_of_other_version) is there too.
+fn as_shipped(debug: &Path) -> anyhow::Result<PathBuf> {
+    let bare = build(
+        "build the responder without std",
+        &[RESPONDER],
+        ["--profile", "bare"],
+    )?;
+    let folder = debug.join("as-shipped");
+    let with_std = folder.join(WITH_STD);
+    std::fs::create_dir_all(&with_std)?;
+    for (from, to) in [
+        (debug.join("slash32-agent"), folder.join("slash32-agent")),
+        (debug.join("slash32"), folder.join("slash32")),
+        (bare.join(RESPONDER.1), folder.join(RESPONDER.1)),
+        (debug.join(RESPONDER.1), with_std.join(RESPONDER.1)),
+    ] {
+        put(&from, &to, |from, to| std::fs::hard_link(from, to))?;
+    }
+    let other = debug.join(OTHER_VERSION);
+    put(&other, &folder.join(OTHER_VERSION), |from, to| {
+        std::os::unix::fs::symlink(from, to)
+    })?;
+    Ok(folder)
+}
+
+/// Links `from` at `to`, in the place of what is there.
+fn put(
+    from: &Path,
+    to: &Path,
+    link: impl Fn(&Path, &Path) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
+    if to.symlink_metadata().is_ok() {
+        std::fs::remove_file(to).with_context(|| format!("cannot replace {}", to.display()))?;
+    }
+    link(from, to).with_context(|| format!("cannot link {} at {}", from.display(), to.display()))
 }
 
 /// Builds the programs once more, with another version of the control protocol between agent and responder, and puts these two
@@ -86,7 +134,7 @@ pub(crate) fn programs_of_other_version() -> anyhow::Result<()> {
         "--features",
         "slash32-ipc/other-version",
     ];
-    let folder = build("build the programs of another version", other)?;
+    let folder = build("build the programs of another version", &PROGRAMS, other)?;
     let programs = ["slash32-agent", "slash32-responder"];
     copy_aside(&folder, OTHER_VERSION, &programs)
 }
@@ -101,7 +149,7 @@ pub(crate) fn responder_with_std() -> anyhow::Result<()> {
         return Ok(());
     }
     let with_std = ["--release", "--features", "slash32-responder/std"];
-    let folder = build("build the responder with std", with_std)?;
+    let folder = build("build the responder with std", &[RESPONDER], with_std)?;
     copy_aside(&folder, WITH_STD, &["slash32-responder"])
 }
 
@@ -128,16 +176,20 @@ pub(crate) fn counted() -> anyhow::Result<PathBuf> {
     counted.context("cargo built no program whose instructions could be counted")
 }
 
-/// Builds the programs, with these arguments too, and tells the folder that they are in.
-fn build(step: &str, arguments: impl IntoIterator<Item = &'static str>) -> anyhow::Result<PathBuf> {
+/// Builds these programs, with these arguments too, and tells the folder that they are in.
+fn build(
+    step: &str,
+    programs: &[(&'static str, &'static str)],
+    arguments: impl IntoIterator<Item = &'static str>,
+) -> anyhow::Result<PathBuf> {
     let mut all = vec!["build"];
     all.extend(
-        PROGRAMS
+        programs
             .iter()
             .flat_map(|(package, _)| ["--package", package]),
     );
     all.extend(arguments);
-    folder_of_programs(&executables(step, &all)?)
+    folder_of_programs(programs, &executables(step, &all)?)
 }
 
 /// Runs cargo with these arguments and tells what executables it has built.
@@ -163,9 +215,12 @@ fn named(messages: &str) -> Vec<PathBuf> {
 }
 
 /// The folder of the programs, which are all among the executables.
-fn folder_of_programs(executables: &[PathBuf]) -> anyhow::Result<PathBuf> {
+fn folder_of_programs(
+    programs: &[(&str, &str)],
+    executables: &[PathBuf],
+) -> anyhow::Result<PathBuf> {
     let mut folder = None;
-    for (_, program) in PROGRAMS {
+    for (_, program) in programs {
         let Some(path) = executables.iter().find(|path| path.ends_with(program)) else {
             bail!("cargo built no program {program}");
         };
@@ -252,7 +307,7 @@ mod tests {
             })
             .join("\n");
         assert_eq!(
-            folder_of_programs(&named(&messages)).unwrap(),
+            folder_of_programs(&PROGRAMS, &named(&messages)).unwrap(),
             Path::new("/t/debug")
         );
     }
@@ -261,7 +316,7 @@ mod tests {
     fn a_program_that_cargo_did_not_build_is_named() {
         let messages = r#"{"reason":"compiler-artifact","executable":"/t/debug/slash32-agent"}"#;
         assert_eq!(
-            folder_of_programs(&named(messages))
+            folder_of_programs(&PROGRAMS, &named(messages))
                 .unwrap_err()
                 .to_string(),
             "cargo built no program slash32-responder"

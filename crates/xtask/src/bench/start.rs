@@ -139,7 +139,7 @@ fn daemon(host: &Host, client: &mut RawClient, subject: Subject) -> Result<Durat
 fn std_responder() -> Result<Option<PathBuf>> {
     let released = binary("slash32-responder")?;
     let path = released
-        .with_file_name(cargo::WITH_STD)
+        .with_file_name(slash32_tests::WITH_STD)
         .join("slash32-responder");
     Ok(path.is_file().then_some(path))
 }
