@@ -197,7 +197,7 @@ impl Reconciler {
             requests: parts.requests,
         };
         reconciler.look_at_libvirt().await;
-        reconciler.dump()?;
+        reconciler.dump().await?;
         reconciler.adopt(records.attachments).await?;
         reconciler.adopted = true;
         reconciler.judge_conflicts();
@@ -262,7 +262,7 @@ impl Reconciler {
         let now = Instant::now();
         if self.dump_at <= now {
             self.look_at_libvirt().await;
-            if let Err(error) = self.dump() {
+            if let Err(error) = self.dump().await {
                 self.metrics.kernel_dumps.count(false);
                 tracing::warn!("cannot read the host's links and routes, trying again: {error}");
                 self.dump_at = now + SETTLE;
@@ -292,12 +292,12 @@ impl Reconciler {
     }
 
     /// Reads everything from the kernel anew, and marks every link dirty.
-    fn dump(&mut self) -> Result<(), crate::kernel::RequestError> {
+    async fn dump(&mut self) -> Result<(), crate::kernel::RequestError> {
         let (protocol, table) = (self.config.route.protocol, self.config.route.table);
         let links = self.kernel.links()?;
         let addresses = self.kernel.addresses(protocol)?;
         let routes = self.kernel.routes(protocol, table)?;
-        let foreign = self.kernel.foreign_routes(protocol)?;
+        let foreign = self.kernel.foreign_routes(protocol).await?;
         self.dirty.extend(self.table.replace(links, &addresses));
         self.replace_foreign(foreign);
         self.dirty

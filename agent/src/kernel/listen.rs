@@ -9,6 +9,9 @@ use std::io;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+/// After so many datagrams others have their turn.
+const TURN: usize = 64;
+
 /// What a listening socket has heard.
 #[derive(Debug)]
 pub(super) enum Heard<'b> {
@@ -51,35 +54,28 @@ impl Listening {
         })
     }
 
-    /// Waits until the kernel has told something, and hands it to `take`, until that is all. Errors: the socket has failed.
+    /// Waits until the kernel has told something, and hands it to `take`: all of it, or as much as there is a turn for. Errors:
+    /// the socket has failed.
     pub(super) async fn hear(&mut self, mut take: impl FnMut(Heard<'_>)) -> io::Result<()> {
-        loop {
-            let mut ready = self.socket.readable().await?;
-            let mut heard = false;
-            loop {
-                let buffer = &mut self.buffer;
-                let Ok(received) =
-                    ready.try_io(|socket| socket.get_ref().recv(&mut &mut buffer[..], 0))
-                else {
-                    break;
-                };
-                heard = true;
-                match received {
-                    Ok(length) => {
-                        let length = length.min(DATAGRAM);
-                        for message in messages(&self.buffer[..length]) {
-                            take(Heard::Message(message));
-                        }
-                    }
-                    Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
-                        take(Heard::Overrun);
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            if heard {
+        let mut ready = self.socket.readable().await?;
+        for _ in 0..TURN {
+            let buffer = &mut self.buffer;
+            let read = |socket: &AsyncFd<Socket>| socket.get_ref().recv(&mut &mut buffer[..], 0);
+            let Ok(received) = ready.try_io(read) else {
                 return Ok(());
+            };
+            match received {
+                Ok(length) => {
+                    let length = length.min(DATAGRAM);
+                    messages(&self.buffer[..length]).for_each(|one| take(Heard::Message(one)));
+                }
+                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
+                    take(Heard::Overrun);
+                }
+                Err(error) => return Err(error),
             }
         }
+        tokio::task::yield_now().await;
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What the agent asks of the kernel: dumps, and the few changes that it makes to the host.
 
 use super::decode;
-use super::message::Writer;
+use super::message::{Message, Writer};
 use super::socket::{Asking, NLM_F_REQUEST};
 use crate::link::{Ipv4Settings, Link, LinkAddress};
 use crate::route::{ForeignRoute, HostRoute};
@@ -208,15 +208,16 @@ impl Kernel {
 
     /// Everybody else's routes to single addresses, in any table. A router may have a million routes, and few of them are to
     /// single addresses: none is kept that is not.
-    pub(crate) fn foreign_routes(&mut self, protocol: u8) -> Result<Vec<ForeignRoute>> {
+    pub(crate) async fn foreign_routes(&mut self, protocol: u8) -> Result<Vec<ForeignRoute>> {
         let mut routes = Vec::new();
         let write = |writer: &mut Writer, flags, sequence| {
             let header = route_header(0, 0, 0, 0, 0);
             writer.begin(RTM_GETROUTE, flags, sequence, &header);
         };
-        self.socket.dump(write, |message| {
+        let take = |message: Message<'_>| {
             routes.extend(decode::foreign_route(message.payload, protocol));
-        })?;
+        };
+        self.socket.dump_many(write, take).await?;
         Ok(routes)
     }
 

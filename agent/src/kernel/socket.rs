@@ -1,4 +1,4 @@
-//! The asking socket. The kernel carries a request out before `sendto` returns, so nothing here waits.
+//! The asking socket. The kernel carries a request out before `sendto` returns, so nothing here waits for an answer.
 
 use super::message::{Message, Writer, messages, number};
 use super::request::RequestError;
@@ -9,7 +9,9 @@ use std::io;
 /// No datagram of the kernel's is longer.
 pub(super) const DATAGRAM: usize = 32 << 10;
 /// So many requests go out at once. The answers to all of them, if all fail, fit into the smallest receive buffer.
-pub(super) const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 64;
+/// After so many datagrams of a long dump others have their turn.
+const TURN: usize = 16;
 
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -110,6 +112,31 @@ impl Asking {
         self.ask(NLM_F_REQUEST | NLM_F_ACK, write, take)
     }
 
+    /// The same as [`Self::dump`] of what there may be a million of: every now and then others have their turn.
+    pub(super) async fn dump_many(
+        &mut self,
+        write: impl FnOnce(&mut Writer, u16, u32),
+        mut take: impl FnMut(Message<'_>),
+    ) -> Result<()> {
+        let sequence = self.next();
+        let mut writer = Writer::default();
+        write(&mut writer, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+        let failed = RequestError::Conversation;
+        self.say(&writer).map_err(failed)?;
+        for datagram in 1_usize.. {
+            let mut end = None;
+            let is_end = |message: Message<'_>| answer(message, sequence, &mut end, &mut take);
+            self.hear(is_end).map_err(failed)?;
+            if let Some(result) = end {
+                return result;
+            }
+            if datagram % TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
     fn ask(
         &mut self,
         flags: u16,
@@ -119,18 +146,12 @@ impl Asking {
         let sequence = self.next();
         let mut writer = Writer::default();
         write(&mut writer, flags, sequence);
-        let mut result = Ok(());
+        let mut end = None;
         let answered = self.converse(&writer, |message| {
-            let is_answer = message.sequence == sequence;
-            let is_end = is_answer && matches!(message.kind, NLMSG_ERROR | NLMSG_DONE);
-            if is_end {
-                result = errno(message);
-            } else if is_answer {
-                take(message);
-            }
-            is_end
+            answer(message, sequence, &mut end, &mut take)
         });
-        answered.map_err(RequestError::Conversation).and(result)
+        answered.map_err(RequestError::Conversation)?;
+        end.unwrap_or(Ok(()))
     }
 
     /// Sends what was written, and reads until `is_end` of a message.
@@ -139,19 +160,44 @@ impl Asking {
         writer: &Writer,
         mut is_end: impl FnMut(Message<'_>) -> bool,
     ) -> io::Result<()> {
+        self.say(writer)?;
+        while !self.hear(&mut is_end)? {}
+        Ok(())
+    }
+
+    fn say(&mut self, writer: &Writer) -> io::Result<()> {
         // Of a conversation that has failed, if one has.
         while self.is_broken && self.socket.recv(&mut &mut self.buffer[..], 0).is_ok() {}
         self.is_broken = true;
-        self.socket.send(writer.bytes(), 0)?;
-        loop {
-            let length = self.socket.recv(&mut &mut self.buffer[..], 0)?;
-            let mut came = messages(&self.buffer[..length.min(DATAGRAM)]);
-            if came.any(&mut is_end) {
-                self.is_broken = false;
-                return Ok(());
-            }
-        }
+        self.socket.send(writer.bytes(), 0).map(|_| ())
     }
+
+    /// Reads one datagram. True when `is_end` of a message in it.
+    fn hear(&mut self, is_end: impl FnMut(Message<'_>) -> bool) -> io::Result<bool> {
+        let length = self.socket.recv(&mut &mut self.buffer[..], 0)?;
+        let over = messages(&self.buffer[..length.min(DATAGRAM)]).any(is_end);
+        self.is_broken = !over;
+        Ok(over)
+    }
+}
+
+/// Takes in a message of the answer to the request with this sequence number. True when it is the last one: then `end` says
+/// how it ended.
+fn answer(
+    message: Message<'_>,
+    sequence: u32,
+    end: &mut Option<Result<()>>,
+    take: &mut impl FnMut(Message<'_>),
+) -> bool {
+    if message.sequence != sequence {
+        return false;
+    }
+    if matches!(message.kind, NLMSG_ERROR | NLMSG_DONE) {
+        *end = Some(errno(message));
+    } else {
+        take(message);
+    }
+    end.is_some()
 }
 
 /// What a `struct nlmsgerr`, or the end of a dump, says: 0, or an error number below 0.

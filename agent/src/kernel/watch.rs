@@ -33,8 +33,10 @@ pub(crate) fn watch(protocol: u8, table: u32) -> io::Result<UnboundedReceiver<Ch
                 Heard::Overrun => Some(Change::Overrun),
                 Heard::Message(message) => change(&message, protocol, table),
             };
-            // Nobody listens any more: the agent ends.
-            let _ = change.map(|change| changes.send(change));
+            if let Some(change) = change {
+                // Nobody listening is that the agent ends.
+                let _ = changes.send(change);
+            }
         };
         loop {
             if let Err(error) = socket.hear(tell).await {
