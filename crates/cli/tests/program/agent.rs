@@ -30,7 +30,7 @@ struct Snapshot {
     /// Of every link: the last request, and what tells of another server.
     seen: Mutex<[Option<SeenFrame>; 2]>,
     changes: watch::Sender<u64>,
-    events: broadcast::Sender<Event>,
+    events: broadcast::Sender<Arc<Event>>,
 }
 
 impl Agent {
@@ -110,13 +110,13 @@ impl Agent {
 
     /// Tells `event` to whoever listens, if anybody does.
     pub fn happen_to_whom_it_may_concern(&self, event: &Event) {
-        let _ = self.snapshot.events.send(event.clone());
+        let _ = self.snapshot.events.send(Arc::new(event.clone()));
     }
 
     /// Tells `event` to whoever listens, once somebody does.
     pub fn happen(&self, event: &Event) {
         self.until_listeners(1);
-        self.snapshot.events.send(event.clone()).unwrap();
+        self.snapshot.events.send(Arc::new(event.clone())).unwrap();
     }
 }
 
@@ -161,7 +161,7 @@ impl Operator for Snapshot {
         self.changes.subscribe()
     }
 
-    fn events(&self) -> broadcast::Receiver<Event> {
+    fn events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.events.subscribe()
     }
 
