@@ -43,7 +43,8 @@
 //! ## 7. [`syscalls::filter`]
 //! *Should* leave what answering DHCP takes: accept a connection, receive sockets over it, read and write them, wait, tell
 //! the time, exit. *Mustn't* leave a call that names an address, a process or a file, that makes a descriptor or maps memory,
-//! nor a word on stderr, which is the agent's own.
+//! nor a word on a stderr that is somebody's log or terminal. The agent gives a pipe of one page instead, which never blocks:
+//! a panic's message may go there, and is read when the responder is finished, 512 bytes of it at most, as one quoted line.
 //!
 //! # Why a call with an address is part of the wall
 //!
@@ -57,7 +58,7 @@
 //! # What is left to whoever takes it over
 //!
 //! To send any frame to the VM of its own link, to say to the agent what the control protocol allows, at the rate at which the
-//! agent listens, to keep a processor busy, to stop answering, and to exit. The agent reads nothing else into its words, and
+//! agent listens, to choose its last words, to keep a processor busy, to stop answering, and to exit. The agent reads nothing else into its words, and
 //! ends it when they make no sense.
 
 use crate::syscall::{call, plain};

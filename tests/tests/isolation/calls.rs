@@ -10,7 +10,15 @@ use nix::{errno::Errno, sys::signal::Signal};
 use slash32_ipc::ToAgent;
 use slash32_sys::isolate::syscalls::{ALLOWED, ALLOWED_WITH_STD, Allowed};
 use slash32_tests::{Host, RawClient, is_bare, responders};
-use std::{collections::BTreeSet, fs, mem::offset_of, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Read,
+    mem::offset_of,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::Path,
+    process::Stdio,
+};
 
 /// Numbers are tried up to here; the highest of Linux 6.18 is 469.
 const LAST: i64 = 500;
@@ -372,6 +380,52 @@ fn what_a_responder_writes_reaches_its_vm_and_its_agent_only() -> Result<()> {
             (message == ToAgent::Claim(slash32_binding::Generation(7))).then_some(())
         })
     })
+}
+
+#[test]
+fn a_word_to_a_pipe_reaches_its_reader_and_one_to_anything_else_nobody() -> Result<()> {
+    let programs = responders()?;
+    let cases = programs
+        .iter()
+        .flat_map(|program| [(program, true), (program, false)]);
+    for (program, is_pipe) in cases {
+        let host = Host::new()?;
+        let (mut reader, writer) = std::io::pipe()?;
+        let (socket, other) = UnixStream::pair()?;
+        let stderr = if is_pipe {
+            Stdio::from(writer)
+        } else {
+            // As of a standalone unit, whose words go to the journal.
+            Stdio::from(OwnedFd::from(socket))
+        };
+        let (responder, _client) = Responder::serving_with(&host, 1, program, stderr)?;
+        let mut tracer = Tracer::seize(responder.pid())?;
+        let word = tracer.put(b"panicked")?;
+        for standard in [2, (1 << 32) | 2] {
+            let outcome = tracer.call(libc::SYS_write, &[standard, word, 8])?;
+            let expected = if is_pipe {
+                Outcome::Returned(8)
+            } else {
+                REFUSED
+            };
+            ensure!(outcome == expected, "{standard}: {outcome:?}");
+        }
+        // The standard output stays closed to it.
+        let outcome = tracer.call(libc::SYS_write, &[1, word, 8])?;
+        ensure!(outcome == REFUSED, "{outcome:?}");
+        let outcome = tracer.call(libc::SYS_exit_group, &[7])?;
+        ensure!(outcome == Outcome::Exited(7), "{outcome:?}");
+        drop(responder);
+        let mut heard = String::new();
+        if is_pipe {
+            reader.read_to_string(&mut heard)?;
+            ensure!(heard == "panickedpanicked", "{heard}");
+        } else {
+            (&other).read_to_string(&mut heard)?;
+            ensure!(heard.is_empty(), "{heard}");
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -11,7 +11,7 @@ use slash32_ipc::{Hello, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder};
 use slash32_sys::{idle, packet, seqpacket};
 use slash32_tests::{GATEWAY, Host, Process, RawClient, binary, bridge_mac, guest_mac, vm_address};
 use std::{
-    fs,
+    fs::{self, File},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -34,13 +34,18 @@ pub(crate) struct Responder {
     connection: OwnedFd,
 }
 
+/// A standard error that is no pipe.
+fn silent() -> Result<Stdio> {
+    Ok(Stdio::from(File::create("/dev/null")?))
+}
+
 impl Responder {
-    /// Starts one as an agent does, and hears its first State.
+    /// Starts one as an agent does, and hears its first State. Its standard error is no pipe.
     pub(crate) fn start(host: &Host) -> Result<Self> {
-        Self::start_as(host, &binary("slash32-responder")?)
+        Self::start_with(host, &binary("slash32-responder")?, silent()?)
     }
 
-    fn start_as(host: &Host, program: &Path) -> Result<Self> {
+    fn start_with(host: &Host, program: &Path, stderr: Stdio) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("s32-").tempdir_in("/tmp")?;
         let path = folder.path().join("link.sock");
         let listener = seqpacket::listen(path.to_str().context("a path of UTF-8")?)?;
@@ -49,7 +54,8 @@ impl Responder {
                 .args(["--user", &format!("{NOBODY}:{NOBODY}")])
                 .env_clear()
                 .stdin(Stdio::from(listener))
-                .stdout(Stdio::null()),
+                .stdout(Stdio::null())
+                .stderr(stderr),
         )?;
         let connection = seqpacket::connect(path.to_str().context("a path of UTF-8")?)?;
         let responder = Self {
@@ -72,11 +78,21 @@ impl Responder {
         number: u16,
         program: &Path,
     ) -> Result<(Self, RawClient)> {
+        Self::serving_with(host, number, program, silent()?)
+    }
+
+    /// The same with this standard error.
+    pub(crate) fn serving_with(
+        host: &Host,
+        number: u16,
+        program: &Path,
+        stderr: Stdio,
+    ) -> Result<(Self, RawClient)> {
         let link = format!("tap{number}");
         let client = RawClient::new(host.tap(&link, None)?, guest_mac(number));
         host.namespace()
             .ip(&format!("addr add {GATEWAY}/32 dev {link}"))?;
-        let responder = Self::start_as(host, program)?;
+        let responder = Self::start_with(host, program, stderr)?;
         let index = ifindex(host, &link)?;
         let (packet, idle) = host
             .namespace()

@@ -6,11 +6,11 @@
 use crate::Result;
 use crate::bpf::{Instruction, JUMP_EQUAL, LOAD_WORD, RETURN, jump, op};
 use crate::syscall::call;
-use core::mem::offset_of;
+use core::mem::{MaybeUninit, offset_of};
 use linux_raw_sys::general::{
-    __NR_accept4, __NR_clock_gettime, __NR_close, __NR_exit_group, __NR_getpid, __NR_gettid,
-    __NR_munmap, __NR_ppoll, __NR_prctl, __NR_recvmsg, __NR_rt_sigaction, __NR_rt_sigprocmask,
-    __NR_rt_sigreturn, __NR_sigaltstack, __NR_write,
+    __NR_accept4, __NR_clock_gettime, __NR_close, __NR_exit_group, __NR_fstat, __NR_getpid,
+    __NR_gettid, __NR_munmap, __NR_ppoll, __NR_prctl, __NR_recvmsg, __NR_rt_sigaction,
+    __NR_rt_sigprocmask, __NR_rt_sigreturn, __NR_sigaltstack, __NR_write, S_IFIFO, S_IFMT, stat,
 };
 use linux_raw_sys::prctl::PR_SET_SECCOMP;
 use linux_raw_sys::ptrace::{
@@ -20,8 +20,8 @@ use linux_raw_sys::ptrace::{
 /// Number, name and reason of an allowed call.
 pub type Allowed = (i64, &'static str, &'static str);
 
-/// What the responder that ships may call. Everything else fails with `EPERM`; so does a write to the standard output or the
-/// standard error.
+/// What the responder that ships may call. Everything else fails with `EPERM`; so does a write to the standard output, and one
+/// to the standard error when that is no pipe.
 pub const ALLOWED: [Allowed; 7] = [
     (
         __NR_recvmsg as i64,
@@ -86,7 +86,10 @@ const ARCHITECTURE: u32 = 0xc000_00b7;
 
 /// What is written there ends up in somebody's log or terminal, in the agent's name: a responder that a guest has taken over
 /// could forge lines in it, or flood it.
-const SPOKEN_ALOUD: [u32; 2] = [1, 2];
+const SPOKEN_ALOUD: [u32; 2] = [1, STANDARD_ERROR];
+/// The same when the standard error is a pipe: its reader takes a bounded part of it, once, for what it is.
+const SPOKEN_TO_A_READER: [u32; 2] = [1; 2];
+const STANDARD_ERROR: u32 = 2;
 
 /// `struct seccomp_data` of linux/seccomp.h: what a filter sees of a call.
 #[repr(C)]
@@ -109,10 +112,11 @@ const fn ahead(from: usize, to: usize) -> u8 {
     (to - from - 1) as u8
 }
 
-/// The program for the calls of both tables; `LENGTH` is its [`length`].
+/// The program for the calls of both tables; `LENGTH` is its [`length`]. A write to the descriptors of `silent` is refused.
 const fn program<const LENGTH: usize>(
     table: &[Allowed],
     besides: &[Allowed],
+    silent: [u32; 2],
 ) -> [Instruction; LENGTH] {
     let calls = table.len() + besides.len();
     // The refusal stands between the comparisons and what becomes of a write; all jumps go forward.
@@ -141,27 +145,45 @@ const fn program<const LENGTH: usize>(
     // The kernel takes a descriptor to be 32 bits wide, whatever the register holds above; these are the low ones.
     program[write] = op(LOAD_WORD, offset_of!(Call, arguments) as u32);
     let mut index = 0;
-    while index < SPOKEN_ALOUD.len() {
+    while index < silent.len() {
         let here = write + 1 + index;
-        program[here] = jump(JUMP_EQUAL, SPOKEN_ALOUD[index], ahead(here, allow + 1), 0);
+        program[here] = jump(JUMP_EQUAL, silent[index], ahead(here, allow + 1), 0);
         index += 1;
     }
     program[allow] = op(RETURN, SECCOMP_RET_ALLOW);
     program
 }
 
-/// Loads the filter; there is no way back. `with_std` says whether this program has std, which needs some calls more.
+/// Loads the filter; there is no way back. `with_std` says whether this program has std, which needs some calls more. What the
+/// standard error is now decides whether it may be written to: nothing that is allowed makes another file of a descriptor
+/// that is open.
 ///
 /// Calls of another architecture end the process, since their numbers mean something else.
 pub fn filter(with_std: bool) -> Result<()> {
-    static BARE: [Instruction; length(ALLOWED.len())] = program(&ALLOWED, &[]);
-    static WITH_STD: [Instruction; length(ALLOWED.len() + ALLOWED_WITH_STD.len())] =
-        program(&ALLOWED, &ALLOWED_WITH_STD);
-    if with_std {
-        load(&WITH_STD)
-    } else {
-        load(&BARE)
-    }
+    const BARE: usize = length(ALLOWED.len());
+    const WITH_STD: usize = length(ALLOWED.len() + ALLOWED_WITH_STD.len());
+    static QUIET: [Instruction; BARE] = program(&ALLOWED, &[], SPOKEN_ALOUD);
+    static WITH_READER: [Instruction; BARE] = program(&ALLOWED, &[], SPOKEN_TO_A_READER);
+    static QUIET_WITH_STD: [Instruction; WITH_STD] =
+        program(&ALLOWED, &ALLOWED_WITH_STD, SPOKEN_ALOUD);
+    static WITH_READER_AND_STD: [Instruction; WITH_STD] =
+        program(&ALLOWED, &ALLOWED_WITH_STD, SPOKEN_TO_A_READER);
+    load(match (with_std, is_pipe(STANDARD_ERROR)) {
+        (false, false) => &QUIET,
+        (false, true) => &WITH_READER,
+        (true, false) => &QUIET_WITH_STD,
+        (true, true) => &WITH_READER_AND_STD,
+    })
+}
+
+/// One that is closed is none.
+fn is_pipe(descriptor: u32) -> bool {
+    // SAFETY: all-zero bytes are a valid stat.
+    let mut found: stat = unsafe { MaybeUninit::zeroed().assume_init() };
+    let place = (&raw mut found).expose_provenance();
+    // SAFETY: `found` is writable for one; a descriptor that is not open is an error.
+    let result = unsafe { call(__NR_fstat, [descriptor as usize, place, 0, 0, 0, 0]) };
+    result.is_ok() && found.st_mode & S_IFMT == S_IFIFO
 }
 
 fn load(program: &[Instruction]) -> Result<()> {
