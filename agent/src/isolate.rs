@@ -16,7 +16,8 @@
 //! 3. [`isolate`]: CAP_CHOWN goes, and with Landlock every file but those of [`allowed`], and outgoing TCP.
 //!
 //! All three happen while the process has one thread: capabilities and Landlock domains belong to threads, and those that
-//! wait for the disk are started later and inherit both. So do responders; each gives up the rest by itself.
+//! wait for the disk, and the one that starts responders, are started later and inherit both. So do responders; each gives
+//! up the rest by itself.
 //!
 //! After that the agent *should* be able to read its config, also one that was replaced, and libvirt's files of what runs (in
 //! a folder that was there at the start), keep its store, make sockets in its runtime folder, set the links and routes of its network namespace, start responders from the folder of their

@@ -46,6 +46,8 @@ use responders::{Responders, Setup};
 use slash32_agent::{encoded, link, plan, route};
 use slash32_policy::Config;
 use slash32_store::{Embedded, Opened, Store};
+use slash32_sys::descriptors;
+use slash32_sys::process::leave_children_to_the_kernel;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -103,6 +105,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     slash32_sys::memory::keep_little();
     let journal = log::start();
     allow_descriptors();
+    leave_children_to_the_kernel().context("cannot leave ended responders to the kernel")?;
     isolate::keep_to_start()?;
     let config = config::load(&arguments.config)?;
     event_loop()?.block_on(async {
@@ -113,12 +116,23 @@ fn run(arguments: &Arguments) -> Result<()> {
     })
 }
 
-/// Each link takes two descriptors, and systemd and shells start programs with 1,024: as many as the hard limit allows.
+/// Each link takes three descriptors, and systemd and shells start programs with 1,024: as many as the hard limit allows.
+///
+/// The kernel makes room for them by doubling, and in a process with threads it waits for a grace period of RCU each time,
+/// 10 ms and more in which no VM is answered. So there is room for 5,000 links before the first thread is started: 128 KiB
+/// of the kernel's memory.
 fn allow_descriptors() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
-    if let Err(error) = raised {
-        tracing::warn!("cannot raise the limit of open files (RLIMIT_NOFILE): {error}");
+    const ROOM: u64 = 16_384;
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        Ok(u32::try_from(hard.min(ROOM)).unwrap_or(u32::MAX))
+    });
+    match raised {
+        // Without it everything takes its time.
+        Ok(room) => drop(descriptors::reserve(room)),
+        Err(error) => {
+            tracing::warn!("cannot raise the limit of open files (RLIMIT_NOFILE): {error}");
+        }
     }
 }
 
@@ -147,7 +161,6 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
     let (store, blind) = open_store(&config.agent.state_dir.join("slash32.redb"))?;
     let listener = listen(&runtime.join("agent.sock"))?;
 
-    let (to_inbox, inbox) = mpsc::channel(1024);
     let (to_requests, requests) = mpsc::channel(64);
     let published = Arc::new(Published::new(to_requests, access));
     let (exporter, metrics) = Exporter::new(Arc::clone(&published));
@@ -172,29 +185,33 @@ async fn serve(config_file: PathBuf, config: Config) -> Result<()> {
         .context("cannot read the boot id")?
         .trim()
         .to_owned();
+    let hypervisor = Hypervisor::new(runtime.clone(), config.agent.libvirt_dir.clone(), &boot);
+    let kernel =
+        kernel::Kernel::connect().context("cannot talk to the kernel's routing (rtnetlink)")?;
+    isolate::isolate(&isolate::Files {
+        config: &config_file,
+        runtime_dir: &runtime,
+        state_dir: &config.agent.state_dir,
+        libvirt_dir: &config.agent.libvirt_dir,
+        responder: &program,
+    })?;
+    // Behind these walls, since its thread has them from this one.
+    let responders = Responders::new(setup, Arc::clone(&metrics))
+        .context("cannot make what starts responders")?;
     let parts = Parts {
         config_file,
-        hypervisor: Hypervisor::new(runtime.clone(), config.agent.libvirt_dir.clone(), &boot),
+        hypervisor,
         config,
         boot,
-        kernel: kernel::Kernel::connect()
-            .context("cannot talk to the kernel's routing (rtnetlink)")?,
+        kernel,
         store,
         blind,
-        responders: Responders::new(setup, to_inbox, Arc::clone(&metrics)),
+        responders,
         published: Arc::clone(&published),
         metrics,
-        inbox,
         changes,
         requests,
     };
-    isolate::isolate(&isolate::Files {
-        config: &parts.config_file,
-        runtime_dir: &runtime,
-        state_dir: &parts.config.agent.state_dir,
-        libvirt_dir: &parts.config.agent.libvirt_dir,
-        responder: &program,
-    })?;
     published.tell_store(parts.blind.as_deref());
     published.tell_networks(parts.config.networks.len());
     tokio::spawn(notify::show_status(Arc::clone(&published)));

@@ -18,6 +18,7 @@ mod leave;
 mod occupy;
 mod operate;
 mod reload;
+mod start;
 
 pub(crate) use decide::{facts, host_route};
 
@@ -33,7 +34,7 @@ use crate::operator::Request;
 use crate::plan::{Desired, Observed, ObservedLink, ObservedResponder, Step, plan};
 use crate::probe::Probes;
 use crate::publish::{Published, Shown};
-use crate::responders::{FromResponder, Responders};
+use crate::responders::Responders;
 use crate::route::{ForeignRoute, HostRoute, by_link};
 use crate::standalone::Standalone;
 use crate::vm::VmLink;
@@ -118,7 +119,6 @@ pub(crate) struct Reconciler {
 
     published: Arc<Published>,
     metrics: Arc<Metrics>,
-    inbox: mpsc::Receiver<FromResponder>,
     changes: mpsc::UnboundedReceiver<Change>,
     requests: mpsc::Receiver<Request>,
 }
@@ -136,7 +136,6 @@ pub(crate) struct Parts {
     pub(crate) responders: Responders,
     pub(crate) published: Arc<Published>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) inbox: mpsc::Receiver<FromResponder>,
     pub(crate) changes: mpsc::UnboundedReceiver<Change>,
     pub(crate) requests: mpsc::Receiver<Request>,
 }
@@ -192,7 +191,6 @@ impl Reconciler {
             pulse: Pulse::new(),
             published: parts.published,
             metrics: parts.metrics,
-            inbox: parts.inbox,
             changes: parts.changes,
             requests: parts.requests,
         };
@@ -213,7 +211,7 @@ impl Reconciler {
             let deadline = self.next_deadline();
             tokio::select! {
                 biased;
-                Some(message) = self.inbox.recv() => self.hear_all(Some(message)).await,
+                message = self.responders.next() => self.hear_all(Some(message)).await,
                 Some(change) = self.changes.recv() => {
                     self.notice(change);
                     while let Ok(change) = self.changes.try_recv() {
@@ -374,7 +372,10 @@ impl Reconciler {
     fn conclude(&mut self, scope: &BTreeSet<u32>, failed: &BTreeSet<u32>) {
         for ifindex in scope.difference(failed) {
             if let Some(vm) = self.vms.get_mut(ifindex) {
-                vm.error = None;
+                // Whether its responder can be started this time is not known yet.
+                if !self.responders.is_starting(*ifindex) {
+                    vm.error = None;
+                }
                 vm.retry = None;
             }
         }

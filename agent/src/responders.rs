@@ -1,49 +1,49 @@
 //! The responders: started, found again, spoken with, ended.
 //!
-//! Each has a control socket `RUNTIME/responder/LINK.sock`, which the responder holds as its standard input. A reader task
-//! for each connection decodes what comes and passes it on; it reads no more than a bounded number of messages a second,
-//! so that a responder that a guest has taken over is a slow one, not a loud one.
+//! Each has a control socket `RUNTIME/responder/LINK.sock`, which the responder holds as its standard input. One thread starts
+//! them all ([`spawner`]); until one is up, what it is told waits here. What they say is read when it is there ([`inbox`]), a
+//! bounded number of messages a second from each, so that a responder that a guest has taken over is a slow one, not a loud
+//! one. What one has said on its standard error is read when it is finished ([`last_words`]). Those of an agent before are
+//! found by their sockets ([`find`]).
+
+mod find;
+mod inbox;
+mod last_words;
+mod spawner;
+
+pub(crate) use find::{Found, connect, first_state, receive};
 
 use crate::conversation::{Conversation, Fault};
 use crate::metrics::Metrics;
+use inbox::{Inbox, Pace, Ready};
 use slash32_binding::Generation;
-use slash32_ipc::{Kept, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder};
+use slash32_ipc::{Kept, MAX_DOWN, State, ToAgent, ToResponder};
 use slash32_sys::clock::boottime;
-use slash32_sys::fd::{AsFd, BorrowedFd};
+use slash32_sys::fd::{AsFd, BorrowedFd, OwnedFd};
 use slash32_sys::process::Process;
 use slash32_sys::{Errno, seqpacket};
+use spawner::{Order, Outcome, Spawner, Started};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::net::UnixDatagram;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-/// More messages than this in a second are left waiting in the socket: an honest responder sends two or three, and three more
-/// each time that an operator wants to see its link.
-const MESSAGES_A_SECOND: u32 = 300;
 /// A responder that was started must have said something by then.
 const FIRST_WORD: Duration = Duration::from_secs(5);
-/// One that was found must have said something by then: it runs already, and other VMs wait for the agent meanwhile.
-const ANSWER: Duration = Duration::from_secs(2);
 /// What the names of control sockets end in.
 const SOCKET: &str = "sock";
 /// The same of a responder that speaks another version, while its successor is on its way.
 const OUTDATED: &str = "outdated";
 
-/// What came from the responder of a link.
+/// What came from the responder of a link, or about it.
 #[derive(Debug)]
 pub(crate) struct FromResponder {
     pub(crate) ifindex: u32,
-    /// Which connection: an older one's last words mean nothing.
-    pub(crate) connection: u64,
     pub(crate) word: Word,
-    /// When it was read.
+    /// When it was seen to be there.
     pub(crate) heard: Instant,
 }
 
@@ -53,6 +53,12 @@ pub(crate) struct FromResponder {
     reason = "nearly every word is a State, and few are in flight"
 )]
 pub(crate) enum Word {
+    /// It was started, and is told what waited for it.
+    Started,
+    /// It could not be started, at this attempt.
+    NotStarted(ResponderError, u32),
+    /// It was started, and ended before it could be spoken to; these were its last words.
+    NeverUp(Option<String>),
     State(State),
     Claim(Generation),
     /// A frame that it keeps, which is not read here.
@@ -72,17 +78,32 @@ pub(crate) enum ResponderError {
     Connect(io::Error),
     #[error("the responder does not read what it is told: {0}")]
     Send(Errno),
+    #[error("cannot keep what the responder is to be told: {0}")]
+    Keep(io::Error),
     #[error("the responder is gone")]
     Gone,
 }
 
-struct Connection {
+/// A responder that was ordered from the spawner.
+struct Starting {
     number: u64,
-    socket: Arc<UnixDatagram>,
+    attempt: u32,
+    /// Where its socket is made.
+    ordered: PathBuf,
+    /// Where it is to be: the link may have got another name since.
+    path: PathBuf,
+    /// What it is to be told, in its order, with the descriptors that come along.
+    unsaid: Vec<(ToResponder, Vec<OwnedFd>)>,
+}
+
+struct Connection {
+    socket: OwnedFd,
     path: PathBuf,
     process: Option<Process>,
-    reader: tokio::task::AbortHandle,
+    /// The reading end of its standard error; `None` when another agent has started it.
+    last_words: Option<OwnedFd>,
     conversation: Conversation,
+    pace: Pace,
     /// By then it must have spoken; `None` when it has.
     deadline: Option<Instant>,
 }
@@ -97,18 +118,6 @@ pub(crate) struct Setup {
     pub(crate) gid: u32,
 }
 
-/// A responder that another agent has started.
-pub(crate) struct Found {
-    /// The link's name, from the name of the socket.
-    pub(crate) link: String,
-    /// What it said; `None` when it speaks another version of the control protocol, and so has to be succeeded.
-    pub(crate) state: Option<State>,
-    path: PathBuf,
-    socket: UnixDatagram,
-    process: Option<Process>,
-    conversation: Conversation,
-}
-
 /// A responder of another version. It serves its VM until its successor does: new before old.
 struct Outdated {
     path: PathBuf,
@@ -118,27 +127,106 @@ struct Outdated {
 /// All responders that this agent speaks with, by the ifindex of their link.
 pub(crate) struct Responders {
     setup: Setup,
+    spawner: Spawner,
+    inbox: Inbox,
+    starting: BTreeMap<u32, Starting>,
     connections: BTreeMap<u32, Connection>,
     outdated: BTreeMap<u32, Outdated>,
+    /// The number of the next order.
     next: u64,
-    inbox: mpsc::Sender<FromResponder>,
     metrics: Arc<Metrics>,
 }
 
 impl Responders {
-    pub(crate) fn new(
-        setup: Setup,
-        inbox: mpsc::Sender<FromResponder>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        Self {
+    /// Starts the thread that starts them: behind the walls of the thread that calls this, and with as few descriptors to
+    /// leave behind as there are now.
+    pub(crate) fn new(setup: Setup, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let spawner = Spawner::start(&setup)?;
+        let inbox = Inbox::new(spawner.readiness())?;
+        Ok(Self {
             setup,
+            spawner,
+            inbox,
+            starting: BTreeMap::new(),
             connections: BTreeMap::new(),
             outdated: BTreeMap::new(),
             next: 1,
-            inbox,
             metrics,
+        })
+    }
+
+    /// What is said next. Nothing is lost when this is not waited for to its end.
+    pub(crate) async fn next(&mut self) -> FromResponder {
+        loop {
+            self.listen_again();
+            if let Some(message) = self.read() {
+                return message;
+            }
+            self.inbox.wait().await;
         }
+    }
+
+    /// The same, if it is there already.
+    pub(crate) fn try_next(&mut self) -> Option<FromResponder> {
+        self.listen_again();
+        self.read().or_else(|| {
+            self.inbox.look();
+            self.read()
+        })
+    }
+
+    /// To those who had said too much, and whose pause is over.
+    fn listen_again(&mut self) {
+        while let Some(ifindex) = self.inbox.due() {
+            if let Some(connection) = self.connections.get(&ifindex) {
+                let _ = self.inbox.add(ifindex, &connection.socket);
+            }
+        }
+    }
+
+    /// One message of one of those that are ready.
+    fn read(&mut self) -> Option<FromResponder> {
+        while let Some(ready) = self.inbox.pop() {
+            let (ifindex, word) = match ready {
+                Ready::Connection(ifindex) => (ifindex, self.read_one(ifindex)),
+                Ready::Spawner => match self.spawner.outcome() {
+                    Some(outcome) => (outcome.ifindex, self.take(outcome)),
+                    None => continue,
+                },
+            };
+            if let Some(word) = word {
+                return Some(FromResponder {
+                    ifindex,
+                    word,
+                    heard: self.inbox.looked,
+                });
+            }
+        }
+        None
+    }
+
+    /// The next word on the connection of a link, if there is one.
+    fn read_one(&mut self, ifindex: u32) -> Option<Word> {
+        let connection = self.connections.get_mut(&ifindex)?;
+        let read = seqpacket::receive(connection.socket.as_fd(), &mut self.inbox.buffer);
+        let word = match read {
+            // The connection that was ready is another's by now.
+            Err(Errno::AGAIN | Errno::INTR) => return None,
+            Ok(record) if record.length > 0 && !record.truncated => {
+                match ToAgent::decode(&self.inbox.buffer[..record.length]) {
+                    Ok(ToAgent::State(state)) => Word::State(state),
+                    Ok(ToAgent::Claim(generation)) => Word::Claim(generation),
+                    Ok(ToAgent::Kept(kept)) => Word::Kept(Box::new(kept)),
+                    Err(malformed) => Word::Last(malformed.into()),
+                }
+            }
+            Ok(record) if record.truncated => Word::Last(Fault::Malformed),
+            Ok(_) | Err(_) => Word::Last(Fault::Ended),
+        };
+        if let Some(until) = connection.pace.count(Instant::now()) {
+            self.inbox.pause(ifindex, &connection.socket, until);
+        }
+        Some(word)
     }
 
     /// Judges a word before it is believed. Errors: no honest responder says it now.
@@ -148,6 +236,7 @@ impl Responders {
         };
         let (conversation, now) = (&mut connection.conversation, boottime());
         match &from.word {
+            Word::Started | Word::NotStarted(..) | Word::NeverUp(_) => Ok(()),
             Word::State(state) => conversation.state(state, now),
             Word::Claim(generation) => conversation.claim(*generation),
             Word::Kept(kept) => conversation.kept(kept, now),
@@ -155,20 +244,13 @@ impl Responders {
         }
     }
 
-    /// The process of a link's responder, as the kernel says, once it has spoken.
+    /// The process of a link's responder, as the kernel says, once it was started, or has spoken.
     pub(crate) fn pid(&self, ifindex: u32) -> Option<u32> {
         self.connections
             .get(&ifindex)?
             .process
             .as_ref()
             .map(Process::number)
-    }
-
-    /// The message is from the connection that is in use now.
-    pub(crate) fn is_current(&self, from: &FromResponder) -> bool {
-        self.connections
-            .get(&from.ifindex)
-            .is_some_and(|connection| connection.number == from.connection)
     }
 
     /// It has spoken: it is alive.
@@ -198,89 +280,119 @@ impl Responders {
             .collect()
     }
 
-    /// Starts the responder of a link and connects to it. One that is there already is ended first.
-    pub(crate) fn start(&mut self, ifindex: u32, link: &str) -> Result<(), ResponderError> {
+    /// Has the responder of a link started; `attempt` is told with its [`Word::NotStarted`]. One that is there already is ended
+    /// first. It may be spoken to at once.
+    ///
+    /// Errors: only that there is nobody who starts any.
+    pub(crate) fn start(
+        &mut self,
+        ifindex: u32,
+        link: &str,
+        attempt: u32,
+    ) -> Result<(), ResponderError> {
         self.kill(ifindex);
         let path = self.setup.folder.join(format!("{link}.{SOCKET}"));
-        let text = path.display().to_string();
-        // A socket that nobody listens on any more, of a responder that was found dead.
-        let _ = fs::remove_file(&path);
-        let listener = seqpacket::listen(&text).map_err(|error| ResponderError::Listen {
-            path: text.clone(),
-            error,
-        })?;
-        let child = tokio::process::Command::new(&self.setup.program)
-            .arg("--user")
-            .arg(format!("{}:{}", self.setup.uid, self.setup.gid))
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::from(listener))
-            .stdout(Stdio::null())
-            .spawn()
-            .map_err(|error| ResponderError::Spawn {
-                program: self.setup.program.display().to_string(),
-                error,
-            })?;
-        let process = child.id().and_then(|pid| Process::open(pid).ok());
-        // Not waited for: its end is seen on the connection, and tokio reaps it.
-        drop(child);
-        let socket = connect(&text).map_err(|error| {
-            if let Some(process) = &process {
-                let _ = process.kill();
-            }
-            ResponderError::Connect(error)
-        })?;
-        self.keep(
+        let number = self.next;
+        self.next += 1;
+        self.spawner.order(Order {
             ifindex,
+            number,
+            path: path.clone(),
+        })?;
+        let starting = Starting {
+            number,
+            attempt,
+            ordered: path.clone(),
             path,
-            socket,
-            process,
-            Conversation::default(),
-            Some(Instant::now() + FIRST_WORD),
-        );
+            unsaid: Vec::new(),
+        };
+        self.starting.insert(ifindex, starting);
         Ok(())
     }
 
-    fn keep(
-        &mut self,
-        ifindex: u32,
-        path: PathBuf,
-        socket: UnixDatagram,
-        process: Option<Process>,
-        conversation: Conversation,
-        deadline: Option<Instant>,
-    ) {
-        let socket = Arc::new(socket);
-        let number = self.next;
-        self.next += 1;
-        let reader = tokio::spawn(read(
-            Arc::clone(&socket),
-            ifindex,
-            number,
-            self.inbox.clone(),
-        ))
-        .abort_handle();
-        self.connections.insert(
-            ifindex,
-            Connection {
-                number,
-                socket,
-                path,
-                process,
-                reader,
-                conversation,
-                deadline,
-            },
-        );
+    /// The link's responder is ordered and not there yet.
+    pub(crate) fn is_starting(&self, ifindex: u32) -> bool {
+        self.starting.contains_key(&ifindex)
     }
 
-    /// Says something to a link's responder, with at most two descriptors.
+    /// What became of an order. Nothing is to be told when it was taken back.
+    fn take(&mut self, outcome: Outcome) -> Option<Word> {
+        let is_it = |starting: &Starting| starting.number == outcome.number;
+        if !self.starting.get(&outcome.ifindex).is_some_and(is_it) {
+            if let Ok(Started { process, .. }) = outcome.started {
+                end(process.as_ref());
+            }
+            return None;
+        }
+        let starting = self.starting.remove(&outcome.ifindex)?;
+        let attempt = starting.attempt;
+        let word = match outcome.started {
+            Ok(started) => self.take_up(outcome.ifindex, starting, started),
+            Err(error) => Word::NotStarted(error, attempt),
+        };
+        Some(word)
+    }
+
+    /// Connects to a responder that was started, and tells it what waited for it.
+    fn take_up(&mut self, ifindex: u32, starting: Starting, started: Started) -> Word {
+        let Starting { ordered, path, .. } = &starting;
+        let is_renamed = ordered != path && fs::rename(ordered, path).is_ok();
+        let path = if is_renamed { path } else { ordered };
+        let socket = match seqpacket::connect(&path.display().to_string()) {
+            Ok(socket) => socket,
+            Err(Errno::CONNREFUSED) => {
+                let _ = fs::remove_file(path);
+                return Word::NeverUp(last_words::read(started.last_words));
+            }
+            Err(error) => {
+                end(started.process.as_ref());
+                let _ = fs::remove_file(path);
+                return Word::NotStarted(ResponderError::Connect(error.into()), starting.attempt);
+            }
+        };
+        let connection = Connection {
+            socket,
+            path: path.clone(),
+            process: started.process,
+            last_words: Some(started.last_words),
+            conversation: Conversation::default(),
+            pace: Pace::new(),
+            deadline: Some(Instant::now() + FIRST_WORD),
+        };
+        self.keep(ifindex, connection);
+        for (message, descriptors) in &starting.unsaid {
+            let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+            // One that does not take it has ended, which is read next.
+            let _ = self.tell(ifindex, message, &descriptors);
+        }
+        Word::Started
+    }
+
+    fn keep(&mut self, ifindex: u32, mut connection: Connection) {
+        if self.inbox.add(ifindex, &connection.socket).is_err() {
+            // The kernel has no room for it: it is never heard, and replaced for that.
+            let deadline = Instant::now() + FIRST_WORD;
+            connection.deadline.get_or_insert(deadline);
+        }
+        self.connections.insert(ifindex, connection);
+    }
+
+    /// Says something to a link's responder, with at most two descriptors. What is said to one that is not up yet waits.
     pub(crate) fn tell(
         &mut self,
         ifindex: u32,
         message: &ToResponder,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), ResponderError> {
+        if let Some(starting) = self.starting.get_mut(&ifindex) {
+            let descriptors = descriptors
+                .iter()
+                .map(BorrowedFd::try_clone_to_owned)
+                .collect::<io::Result<_>>()
+                .map_err(ResponderError::Keep)?;
+            starting.unsaid.push((message.clone(), descriptors));
+            return Ok(());
+        }
         let connection = self
             .connections
             .get_mut(&ifindex)
@@ -297,112 +409,45 @@ impl Responders {
 
     /// Asks a link's responder to exit and forgets it.
     pub(crate) fn stop(&mut self, ifindex: u32) {
-        // One that does not read is ended the hard way.
-        if self.tell(ifindex, &ToResponder::Quit, &[]).is_err() {
+        let is_starting = self.starting.contains_key(&ifindex);
+        // One that does not read is ended the hard way, and one that has nothing to do yet, too.
+        if is_starting || self.tell(ifindex, &ToResponder::Quit, &[]).is_err() {
             self.kill(ifindex);
         } else if let Some(connection) = self.connections.remove(&ifindex) {
-            connection.forget();
+            let _ = fs::remove_file(&connection.path);
         }
     }
 
-    /// The same for one that is finished, which is counted.
-    pub(crate) fn finish(&mut self, ifindex: u32, fault: Fault) {
+    /// Ends one that is finished, which is counted. Returns its last words.
+    pub(crate) fn finish(&mut self, ifindex: u32, fault: Fault) -> Option<String> {
         self.metrics.count_responder_end(fault);
+        let connection = self.connections.get_mut(&ifindex);
+        let pipe = connection.and_then(|connection| connection.last_words.take());
+        let words = pipe.and_then(last_words::read);
         self.kill(ifindex);
+        words
     }
 
-    /// Ends a link's responder at once and forgets it.
+    /// Ends a link's responder at once and forgets it. One that is being started is ended when it is there.
     pub(crate) fn kill(&mut self, ifindex: u32) {
+        self.starting.remove(&ifindex);
         if let Some(connection) = self.connections.remove(&ifindex) {
-            if let Some(process) = &connection.process {
-                let _ = process.kill();
-            }
-            connection.forget();
+            end(connection.process.as_ref());
+            let _ = fs::remove_file(&connection.path);
         }
     }
 
     /// The link has a new name: the socket takes it too, so that the next agent finds it.
     pub(crate) fn rename(&mut self, ifindex: u32, link: &str) {
-        if let Some(connection) = self.connections.get_mut(&ifindex) {
-            let path = self.setup.folder.join(format!("{link}.{SOCKET}"));
-            if path != connection.path && fs::rename(&connection.path, &path).is_ok() {
-                connection.path = path;
-            }
+        let path = self.setup.folder.join(format!("{link}.{SOCKET}"));
+        if let Some(starting) = self.starting.get_mut(&ifindex) {
+            starting.path = path;
+        } else if let Some(connection) = self.connections.get_mut(&ifindex)
+            && path != connection.path
+            && fs::rename(&connection.path, &path).is_ok()
+        {
+            connection.path = path;
         }
-    }
-
-    /// Finds the responders that an agent before this one has left: connects to every socket of the folder and hears their
-    /// first State. Sockets without a responder are removed; a responder that says nothing, or what is no message, is ended.
-    pub(crate) async fn find(&self) -> io::Result<Vec<Found>> {
-        let mut candidates = Vec::new();
-        for entry in fs::read_dir(&self.setup.folder)? {
-            let path = entry?.path();
-            let Some((link, ending)) = path
-                .file_name()
-                .and_then(|name| name.to_str()?.rsplit_once('.'))
-            else {
-                continue;
-            };
-            if [SOCKET, OUTDATED].contains(&ending) {
-                candidates.push(self.find_one(path.clone(), link.to_owned()));
-            }
-        }
-        Ok(futures_util::future::join_all(candidates)
-            .await
-            .into_iter()
-            .flatten()
-            .collect())
-    }
-
-    async fn find_one(&self, path: PathBuf, link: String) -> Option<Found> {
-        let Ok(socket) = connect(path.to_str()?) else {
-            self.not_adopted(&link, Fault::Ended);
-            let _ = fs::remove_file(&path);
-            return None;
-        };
-        let (process, first) = match tokio::time::timeout(ANSWER, first_state(&socket)).await {
-            Ok(Some(heard)) => heard,
-            Ok(None) => (None, Err(Fault::Ended)),
-            Err(_) => (self.listener_of(&socket), Err(Fault::Silent)),
-        };
-        let outdated = path.extension().is_some_and(|end| end == OUTDATED);
-        let mut found = Found {
-            link,
-            state: None,
-            path,
-            socket,
-            process,
-            conversation: Conversation::default(),
-        };
-        match first {
-            // One that was on its way out stays so, whatever it speaks.
-            Ok(_) if outdated => {}
-            Ok((state, conversation)) => {
-                (found.state, found.conversation) = (Some(state), conversation);
-            }
-            Err(Fault::Version(version)) => {
-                self.metrics.count_responder_end(Fault::Version(version));
-            }
-            Err(fault) => {
-                self.not_adopted(&found.link, fault);
-                found.end();
-                return None;
-            }
-        }
-        Some(found)
-    }
-
-    fn not_adopted(&self, link: &str, fault: Fault) {
-        self.metrics.count_responder_end(fault);
-        tracing::info!(link, "{link}: responder not adopted: it {fault}");
-    }
-
-    /// The process at the other end of a connection, when it is a responder. One that was stopped before it was of its own
-    /// user still goes by the agent that started it, whose number may be anybody's by now.
-    fn listener_of(&self, socket: &UnixDatagram) -> Option<Process> {
-        let listener = seqpacket::listener_of(socket.as_fd()).ok()?;
-        let is_responder = (listener.uid, listener.gid) == (self.setup.uid, self.setup.gid);
-        is_responder.then(|| Process::open(listener.pid).ok())?
     }
 
     /// A responder of another version stays until its successor serves the link, or the link is served no more. Its socket
@@ -418,9 +463,7 @@ impl Responders {
     /// The link's responder of another version is not needed any more.
     pub(crate) fn end_outdated(&mut self, ifindex: u32) {
         if let Some(outdated) = self.outdated.remove(&ifindex) {
-            if let Some(process) = &outdated.process {
-                let _ = process.kill();
-            }
+            end(outdated.process.as_ref());
             let _ = fs::remove_file(&outdated.path);
         }
     }
@@ -438,123 +481,22 @@ impl Responders {
 
     /// Takes a found responder for the link's.
     pub(crate) fn adopt(&mut self, ifindex: u32, found: Found) {
-        self.keep(
-            ifindex,
-            found.path,
-            found.socket,
-            found.process,
-            found.conversation,
-            None,
-        );
-    }
-}
-
-impl Connection {
-    fn forget(self) {
-        self.reader.abort();
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-impl Found {
-    /// Asks it to exit: its link is gone, or it is not known which it serves.
-    pub(crate) fn dismiss(self) {
-        let mut buffer = [0; MAX_DOWN];
-        let length = ToResponder::Quit.encode(&mut buffer);
-        let understands = self.state.is_some();
-        if !understands || seqpacket::send(self.socket.as_fd(), &buffer[..length]).is_err() {
-            self.end();
-        } else {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-
-    /// Ends it the hard way.
-    fn end(self) {
-        if let Some(process) = &self.process {
-            let _ = process.kill();
-        }
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-pub(crate) type FirstWord = Result<(State, Conversation), Fault>;
-
-/// The process and the first word of whoever has accepted `socket`; `None` when it is gone.
-pub(crate) async fn first_state(socket: &UnixDatagram) -> Option<(Option<Process>, FirstWord)> {
-    let mut buffer = [0; MAX_UP];
-    let record = receive(socket, &mut buffer).await.ok()?;
-    let process = record.sender.and_then(|pid| Process::open(pid).ok());
-    let state = match ToAgent::decode(&buffer[..record.length]) {
-        Ok(ToAgent::State(state)) => {
-            Conversation::continued(&state, boottime()).map(|conversation| (state, conversation))
-        }
-        Ok(ToAgent::Claim(_) | ToAgent::Kept(_)) => Err(Fault::Malformed),
-        Err(malformed) => Err(malformed.into()),
-    };
-    Some((process, state))
-}
-
-/// A connection that tokio waits on. It holds any socket of records as a `UnixDatagram`; only the waiting is its own.
-pub(crate) fn connect(path: &str) -> io::Result<UnixDatagram> {
-    UnixDatagram::from_std(seqpacket::connect(path)?.into())
-}
-
-pub(crate) async fn receive(
-    socket: &UnixDatagram,
-    buffer: &mut [u8],
-) -> io::Result<seqpacket::Record> {
-    socket
-        .async_io(Interest::READABLE, || {
-            Ok(seqpacket::receive(socket.as_fd(), buffer)?)
-        })
-        .await
-}
-
-async fn read(
-    socket: Arc<UnixDatagram>,
-    ifindex: u32,
-    connection: u64,
-    inbox: mpsc::Sender<FromResponder>,
-) {
-    let mut buffer = [0; MAX_UP];
-    let mut second = Instant::now();
-    let mut messages = 0;
-    loop {
-        let word = match receive(&socket, &mut buffer).await {
-            Ok(record) if record.length > 0 && !record.truncated => {
-                match ToAgent::decode(&buffer[..record.length]) {
-                    Ok(ToAgent::State(state)) => Word::State(state),
-                    Ok(ToAgent::Claim(generation)) => Word::Claim(generation),
-                    Ok(ToAgent::Kept(kept)) => Word::Kept(Box::new(kept)),
-                    Err(malformed) => Word::Last(malformed.into()),
-                }
-            }
-            Ok(record) if record.truncated => Word::Last(Fault::Malformed),
-            Ok(_) | Err(_) => Word::Last(Fault::Ended),
+        let connection = Connection {
+            socket: found.socket,
+            path: found.path,
+            process: found.process,
+            last_words: None,
+            conversation: found.conversation,
+            pace: Pace::new(),
+            deadline: None,
         };
-        let last = matches!(word, Word::Last(_));
-        if inbox
-            .send(FromResponder {
-                ifindex,
-                connection,
-                word,
-                heard: Instant::now(),
-            })
-            .await
-            .is_err()
-            || last
-        {
-            return;
-        }
-        messages += 1;
-        if messages == MESSAGES_A_SECOND {
-            sleep_until(second + Duration::from_secs(1)).await;
-            second = Instant::now();
-            messages = 0;
-        } else if second.elapsed() > Duration::from_secs(1) {
-            second = Instant::now();
-            messages = 1;
-        }
+        self.keep(ifindex, connection);
+    }
+}
+
+/// Ends a process, if it is known.
+fn end(process: Option<&Process>) {
+    if let Some(process) = process {
+        let _ = process.kill();
     }
 }

@@ -170,6 +170,63 @@ fn a_responder_that_is_taken_over_again_and_again_does_not_fill_the_log() -> Res
 }
 
 #[test]
+fn the_last_words_of_a_responder_are_one_harmless_line_of_the_log() -> Result<()> {
+    let host = Host::new()?;
+    let agent = misbehaving::agent(Path::new(LIAR), &host, &static_network(&[("tap1", 1)], ""))?;
+    let mut client = RawClient::new(host.tap("tap1", None)?, guest_mac(1));
+    client.bind()?;
+    agent.wait("tap1", "bound", BOUND)?;
+    let garbage = format!(
+        "tap1: the responder ended: \"{}\": it is replaced",
+        "?".repeat(512)
+    );
+    for (mode, told) in [
+        (
+            "panic",
+            "tap1: the responder ended: \"thread 'main' panicked at ?[2J'here': no room\": it is replaced",
+        ),
+        ("garbage", &garbage),
+    ] {
+        misbehave(&agent, "tap1", mode)?;
+        host.namespace().signal(agent.responder("tap1")?, "KILL")?;
+        until(&format!("the last words of {mode}"), BOUND, || {
+            Ok(agent.log().contains(told).then_some(()))
+        })
+        .with_context(|| format!("the agent said:\n{}", agent.log()))?;
+        agent.wait_row("tap1", "served again", BOUND, |row| {
+            row["state"] == "bound" && row["responder"]["state"] == "confirmed"
+        })?;
+    }
+    let shown = agent.json(&["show", "tap1"])?;
+    ensure!(shown["history"].to_string().contains("no room"), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn a_responder_that_cannot_be_started_is_told_of_and_tried_again() -> Result<()> {
+    let host = Host::new()?;
+    let agent = misbehaving::agent(Path::new(LIAR), &host, &static_network(&[("tap1", 1)], ""))?;
+    let program = agent
+        .config_file()
+        .with_file_name("bin")
+        .join("misbehaving-responder");
+    let aside = program.with_extension("aside");
+    fs::rename(&program, &aside)?;
+    let mut client = RawClient::new(host.tap("tap1", None)?, guest_mac(1));
+    let row = agent.wait("tap1", "failed", BOUND)?;
+    let reason = row["reason"].as_str().unwrap_or_default();
+    let expected = format!("cannot start {}: No such file", program.display());
+    ensure!(reason.contains(&expected), "{row}");
+    fs::rename(&aside, &program)?;
+    ensure!(client.bind()?.yiaddr == vm_address(1));
+    agent.wait("tap1", "bound", BOUND)?;
+    // It is one line, however often it was tried.
+    let log = agent.log();
+    ensure!(log.matches("cannot start").count() == 1, "{log}");
+    Ok(())
+}
+
+#[test]
 fn a_new_agent_does_not_adopt_a_responder_that_lies() -> Result<()> {
     let host = Host::new()?;
     let mut agent = misbehaving::agent(

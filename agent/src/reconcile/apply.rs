@@ -9,7 +9,7 @@ use crate::metrics::Results;
 use crate::plan::{ObservedResponder, Serve, Step, TOGETHER};
 use crate::responders::ResponderError;
 use crate::route::HostRoute;
-use crate::vm::{Retry, ZERO};
+use crate::vm::Retry;
 use jiff::Timestamp;
 use nix::errno::Errno;
 use slash32_binding::Generation;
@@ -17,21 +17,18 @@ use slash32_control::EventKind;
 use slash32_ipc::{Hello, ToResponder};
 use slash32_sys::fd::AsFd;
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// The first and the longest pause before a failed step is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// So often in a row a responder whose life was short is replaced at once; then there are pauses as after a failed step.
-const STARTS: u32 = 5;
 
 /// How long a pass goes on without looking at what else there is.
 const TURN: Duration = Duration::from_millis(1);
 
 /// Why a step was not carried out.
-enum Fault {
+pub(super) enum Fault {
     /// The kernel object is gone or down; the event that says so is on its way.
     Vanished,
     /// A sentence for the operator; the step is tried again later.
@@ -63,7 +60,7 @@ fn count(results: &Results, result: &Result<(), Fault>) {
 }
 
 /// How long after the attempt with this number, from 0, the next one is made.
-fn pause(attempt: u32) -> Duration {
+pub(super) fn pause(attempt: u32) -> Duration {
     RETRY.0.saturating_mul(1 << attempt.min(10)).min(RETRY.1)
 }
 
@@ -355,6 +352,7 @@ impl Reconciler {
     fn unheard(&mut self, ifindex: u32, error: &ResponderError) -> Fault {
         match error {
             ResponderError::Gone => {}
+            ResponderError::Keep(_) => return Fault::Failed(error.to_string()),
             ResponderError::Send(slash32_sys::Errno::AGAIN) => {
                 self.lose_responder(ifindex, ResponderFault::Deaf);
             }
@@ -433,50 +431,6 @@ impl Reconciler {
             let link = Some((&*vm.name, ifindex));
             self.published.event(at, link, kind, address, text);
         }
-    }
-
-    fn start_responder(&mut self, ifindex: u32) -> Result<(), Fault> {
-        let Some(vm) = self.vms.get_mut(&ifindex) else {
-            return Err(Fault::Vanished);
-        };
-        let now = Instant::now();
-        let short_lives = vm.started.map_or(0, |(_, short_lives)| short_lives);
-        if let (Some((started, _)), Some(more)) = (vm.started, short_lives.checked_sub(STARTS + 1))
-        {
-            let at = started + pause(more);
-            if now < at {
-                let last = vm.fault.map_or("ended", ResponderFault::name);
-                return Err(Fault::Until(
-                    at,
-                    format!("the responder keeps ending ({last}); the agent's log tells more"),
-                ));
-            }
-        }
-        vm.started = Some((now, short_lives));
-        vm.baseline.clone_from(&ZERO);
-        vm.counters.clone_from(&ZERO);
-        let name = vm.name.clone();
-        let started = self.responders.start(ifindex, &name);
-        self.metrics.responder_starts.count(started.is_ok());
-        match started {
-            Err(ResponderError::Connect(error)) if error.kind() == ErrorKind::ConnectionRefused => {
-                // It ended before it was spoken to.
-                self.lose_responder(ifindex, ResponderFault::Ended);
-                return Err(Fault::Vanished);
-            }
-            started => started?,
-        }
-        self.given.insert(
-            ifindex,
-            ObservedResponder {
-                generation: Generation::NONE,
-                binding: None,
-                confirmed: false,
-            },
-        );
-        let text = "a responder was started".to_owned();
-        self.tell_soon(ifindex, EventKind::ResponderStarted, None, text);
-        Ok(())
     }
 
     fn greet(

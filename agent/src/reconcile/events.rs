@@ -22,6 +22,8 @@ const SAME_ACK: u64 = 500_000_000;
 
 /// So many claims are answered together at most: then the kernel's and the operators' words have their turn.
 const CLAIMS: usize = 64;
+/// And so many words are heard.
+const WORDS: usize = 256;
 /// How long after the last time bridges are asked what they have learned.
 const BETWEEN_MACS: Duration = Duration::from_secs(1);
 
@@ -134,11 +136,13 @@ impl Reconciler {
     /// is shown to operators.
     pub(super) async fn hear_all(&mut self, first: Option<FromResponder>) {
         let mut heard = Heard::default();
-        let mut next = first.or_else(|| self.inbox.try_recv().ok());
+        let mut next = first.or_else(|| self.responders.try_next());
+        let mut words = 0;
         while let Some(message) = next {
             self.hear(message, &mut heard);
-            let is_enough = heard.claims.len() >= CLAIMS;
-            next = (!is_enough).then(|| self.inbox.try_recv().ok()).flatten();
+            words += 1;
+            let is_enough = words >= WORDS || heard.claims.len() >= CLAIMS;
+            next = (!is_enough).then(|| self.responders.try_next()).flatten();
         }
         if !heard.claims.is_empty() {
             self.answer(heard.claims).await;
@@ -155,15 +159,20 @@ impl Reconciler {
 
     /// Takes in what a responder said.
     fn hear(&mut self, message: FromResponder, heard: &mut Heard) {
-        if !self.responders.is_current(&message) {
-            return;
-        }
         let ifindex = message.ifindex;
         if let Err(fault) = self.responders.judge(&message) {
             self.lose_responder(ifindex, fault);
             return;
         }
         match message.word {
+            Word::Started => self.responder_started(ifindex),
+            Word::NotStarted(error, attempt) => {
+                self.responder_not_started(ifindex, &error, attempt);
+            }
+            Word::NeverUp(words) => {
+                self.responder_started(ifindex);
+                self.replace_responder(ifindex, Fault::Ended, words);
+            }
             Word::State(state) => {
                 self.responders.heard(ifindex);
                 if state.generation != Generation::NONE {
@@ -359,11 +368,16 @@ impl Reconciler {
         self.publish(&wanted);
     }
 
-    /// A responder is finished, by itself or for what it said: its link gets a new one. One line of the log.
+    /// A responder is finished, by itself or for what it said: its link gets a new one. One line of the log, with what it
+    /// said at last.
     pub(super) fn lose_responder(&mut self, ifindex: u32, fault: Fault) {
         // In the order of what has happened.
         self.tell_all();
-        self.responders.finish(ifindex, fault);
+        self.replace_responder(ifindex, fault, None);
+    }
+
+    fn replace_responder(&mut self, ifindex: u32, fault: Fault, words: Option<String>) {
+        let words = self.responders.finish(ifindex, fault).or(words);
         self.given.remove(&ifindex);
         self.dirty.insert(ifindex);
         // Whoever waits for its answer sees what was last known.
@@ -371,7 +385,10 @@ impl Reconciler {
         if let Some(vm) = self.vms.get_mut(&ifindex) {
             vm.lost_responder(fault);
             let now = Timestamp::now();
-            let text = format!("the responder {fault}: it is replaced");
+            let text = match words {
+                Some(words) => format!("the responder {fault}: \"{words}\": it is replaced"),
+                None => format!("the responder {fault}: it is replaced"),
+            };
             vm.history.remember(now, &text);
             self.published.event(
                 now,

@@ -11,6 +11,7 @@
 
 pub mod capability;
 pub mod clock;
+pub mod descriptors;
 pub mod echo;
 mod filter;
 pub mod idle;

@@ -30,7 +30,24 @@ const BACKLOG: i32 = 8;
 /// own last records come after that.
 pub fn receive(connection: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Record> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
+    Ok(receive_into(connection, buffer, &mut space)?.0)
+}
+
+/// The same from a peer that may pass descriptors: at most two, in their order.
+pub fn receive_with(
+    connection: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> Result<(Record, [Option<OwnedFd>; 2])> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2), ScmCredentials(1))];
+    receive_into(connection, buffer, &mut space)
+}
+
+fn receive_into(
+    connection: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    space: &mut [MaybeUninit<u8>],
+) -> Result<(Record, [Option<OwnedFd>; 2])> {
+    let mut control = RecvAncillaryBuffer::new(space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
     let message = rustix::net::recvmsg(
         connection,
@@ -43,12 +60,21 @@ pub fn receive(connection: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Record> 
         truncated: message.flags.contains(ReturnFlags::TRUNC),
         sender: None,
     };
+    let mut passed = [None, None];
     for part in control.drain() {
-        if let RecvAncillaryMessage::ScmCredentials(sender) = part {
-            record.sender = u32::try_from(sender.pid.as_raw_nonzero().get()).ok();
+        match part {
+            RecvAncillaryMessage::ScmRights(descriptors) => {
+                for (place, descriptor) in passed.iter_mut().zip(descriptors) {
+                    *place = Some(descriptor);
+                }
+            }
+            RecvAncillaryMessage::ScmCredentials(sender) => {
+                record.sender = u32::try_from(sender.pid.as_raw_nonzero().get()).ok();
+            }
+            _ => {}
         }
     }
-    Ok(record)
+    Ok((record, passed))
 }
 
 /// Writes one record (write(2)), without waiting.

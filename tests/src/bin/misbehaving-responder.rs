@@ -12,7 +12,7 @@ use slash32_binding::{Bytes, Generation, Outcome, Verdict};
 use slash32_ipc::{
     Counters, Hello, Kept, KeptAs, MAX_DOWN, MAX_UP, State, ToAgent, ToResponder, VERSION,
 };
-use std::io::IoSliceMut;
+use std::io::{IoSliceMut, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -76,6 +76,20 @@ fn misbehave(mode: &str, agent: RawFd) -> Result<()> {
     say(agent, &ToAgent::State(serving.clone()))?;
     let lie = match mode {
         "ended" => std::process::exit(0),
+        "panic" => {
+            eprint!("\nthread 'main' panicked at \x1b[2J\"here\":\nno room\n");
+            std::process::exit(101);
+        }
+        "garbage" => {
+            // As much as it is let.
+            let mut stderr = std::io::stderr();
+            for _ in 0..256 {
+                if stderr.write_all(&[0x1b; 4096]).is_err() {
+                    break;
+                }
+            }
+            std::process::exit(101);
+        }
         "deaf" => return Ok(()),
         "version" => return send_bytes(agent, &(VERSION + 1).to_le_bytes()),
         "malformed" => {
