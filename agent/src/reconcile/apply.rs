@@ -424,10 +424,7 @@ impl Reconciler {
             let Some(vm) = self.vms.get_mut(&ifindex) else {
                 continue;
             };
-            // The history is of the VMs.
-            if kind != EventKind::ResponderStarted {
-                vm.history.remember(at, &text);
-            }
+            vm.history.remember(at, &text);
             let link = Some((&*vm.name, ifindex));
             self.published.event(at, link, kind, address, text);
         }
