@@ -12,7 +12,6 @@ use super::peer::Peer;
 use super::report::{Figure, PEERS, Report, Subject};
 use super::sample::Sample;
 use super::{figure, floor};
-use crate::cargo;
 use crate::step::step;
 use anyhow::{Context, Result, bail};
 use slash32_binding::{Binding, Generation};
