@@ -31,18 +31,13 @@ pub(crate) const RENEWAL_P99: Figure = figure('b', "renewal, p99", Unit::Microse
 pub(crate) const ECHO: Figure = figure('b', "raw echo, p50", Unit::Microseconds);
 pub(crate) const ECHO_P99: Figure = figure('b', "raw echo, p99", Unit::Microseconds);
 
-/// slash32: every VM has its ACK, and its host route is in the kernel. The others make no routes: the ACK. From the moment at
+/// slash32: every VM has its ACK, and its host route is in the kernel, as rtnetlink tells it, which can be late and is never
+/// early. The others make no routes: the ACK. From the moment at
 /// which the links come up, or at which the first process is started and the links are there. No reading where a VM was not
 /// served within a minute.
 pub(crate) const ALL_SERVED: Figure = figure('c', "every VM served", Unit::Seconds);
 /// A VM is served as in [`ALL_SERVED`].
 pub(crate) const VMS_SERVED: Figure = figure('c', "VMs served within a minute", Unit::Count);
-/// As rtnetlink told it: it can be late, but never early.
-pub(crate) const ROUTE_BEFORE_ACK: Figure = figure(
-    'c',
-    "VMs whose route was seen before their ACK",
-    Unit::Count,
-);
 pub(crate) const ANY_OFFER: Figure = figure('c', "first OFFER to any VM", Unit::Milliseconds);
 /// All processes, those too that have ended, user and system, until all are served.
 pub(crate) const CPU: Figure = figure('c', "processor time for that", Unit::Seconds);

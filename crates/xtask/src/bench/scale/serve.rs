@@ -43,16 +43,14 @@ pub(super) fn with_routes(
         .map(|change| (change.to, change.at))
         .collect();
     let mut last = Duration::ZERO;
-    let (mut served, mut first) = (0, 0);
+    let mut served = 0;
     for (ack, address) in &course.acks {
         if let Some(route) = added.get(address) {
             last = last.max(course.since_start(*ack.max(route)));
             served += 1;
-            first += u32::from(route <= ack);
         }
     }
     page.take(figure::VMS_SERVED, f64::from(served));
-    page.take(figure::ROUTE_BEFORE_ACK, f64::from(first));
     ensure!(
         served == page.links,
         "{served} of {} VMs have their ACK and their route",
