@@ -372,6 +372,10 @@ impl Reconciler {
     fn conclude(&mut self, scope: &BTreeSet<u32>, failed: &BTreeSet<u32>) {
         for ifindex in scope.difference(failed) {
             if let Some(vm) = self.vms.get_mut(ifindex) {
+                // Its responder was asked for in this pass, and could not be started: known already, and tried again.
+                if vm.serve.is_some() && !self.given.contains_key(ifindex) {
+                    continue;
+                }
                 // Whether its responder can be started this time is not known yet.
                 if !self.responders.is_starting(*ifindex) {
                     vm.error = None;

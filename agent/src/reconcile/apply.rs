@@ -213,9 +213,17 @@ impl Reconciler {
             Fault::Failed(sentence) => (Instant::now() + pause(attempt), Some(sentence)),
             Fault::Until(at, sentence) => (at, Some(sentence)),
         };
-        vm.retry = Some(Retry { at, attempt });
-        self.retry_at = Some(self.retry_at.map_or(at, |first| first.min(at)));
         vm.error = sentence.or(vm.error.take());
+        self.try_again(ifindex, Retry { at, attempt });
+    }
+
+    /// What has failed for a link is tried again then.
+    pub(super) fn try_again(&mut self, ifindex: u32, retry: Retry) {
+        if let Some(vm) = self.vms.get_mut(&ifindex) {
+            vm.retry = Some(retry);
+            let first = self.retry_at.map_or(retry.at, |at| at.min(retry.at));
+            self.retry_at = Some(first);
+        }
     }
 
     /// The kernel has answered the request of a step.

@@ -60,9 +60,9 @@ impl Reconciler {
         if let Some((started, _)) = &mut vm.started {
             *started = Instant::now();
         }
-        // Of the attempt before; the error of a step that has failed since is tried again.
-        if vm.retry.is_none() {
-            vm.error = None;
+        // It may be of the attempt before, or of a step since: a pass knows.
+        if vm.error.is_some() {
+            self.dirty.insert(ifindex);
         }
         self.published.event(
             Timestamp::now(),
@@ -88,8 +88,8 @@ impl Reconciler {
             return;
         };
         let at = Instant::now() + pause(attempt);
-        vm.retry = Some(Retry { at, attempt });
         vm.error = Some(error.to_string());
+        self.try_again(ifindex, Retry { at, attempt });
         self.publish(&[ifindex].into());
     }
 }
