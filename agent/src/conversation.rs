@@ -136,6 +136,8 @@ impl std::fmt::Display for Fault {
 pub(crate) struct Conversation {
     /// Every generation that the responder was given, in rising order.
     given: Vec<Given>,
+    /// The generation that it speaks of when it has done all that it was told; `None` when it has.
+    awaited: Option<Generation>,
     /// Inquiries without an answer.
     inquiries: u32,
     /// Frames that may still come in answer to them.
@@ -192,7 +194,10 @@ impl Conversation {
     /// The responder was told this.
     pub(crate) fn told(&mut self, message: &ToResponder, now: u64) {
         match message {
-            ToResponder::Hello(hello) => self.greeted(hello, now),
+            ToResponder::Hello(hello) => {
+                self.awaited = Some(hello.generation);
+                self.greeted(hello, now);
+            }
             ToResponder::Confirm(generation) => {
                 if let Some(given) = self.given_mut(*generation) {
                     given.confirmed = true;
@@ -202,8 +207,15 @@ impl Conversation {
                 self.inquiries += 1;
                 self.frames += KEPT_EACH;
             }
-            ToResponder::End(_) | ToResponder::Quit => {}
+            ToResponder::End(_) => self.awaited = Some(Generation::NONE),
+            ToResponder::Quit => {}
         }
+    }
+
+    /// It was told to begin or end a generation, and has not said yet that it did. To close a packet socket takes the kernel
+    /// some 16 ms, and a link may flap faster than that: what is said meanwhile would pile up in the socket.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.awaited.is_some()
     }
 
     fn greeted(&mut self, hello: &Hello, now: u64) {
@@ -243,6 +255,7 @@ impl Conversation {
 
     /// The responder said how it is. Errors: it cannot be so.
     pub(crate) fn state(&mut self, state: &State, now: u64) -> Result<(), Fault> {
+        self.awaited.take_if(|awaited| *awaited == state.generation);
         if state.asked {
             self.inquiries = self.inquiries.checked_sub(1).ok_or(Fault::Unasked)?;
             self.frames = self.inquiries * KEPT_EACH;

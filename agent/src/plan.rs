@@ -138,6 +138,12 @@ impl Step {
         )
     }
 
+    /// What was decided has to be durable first: it tells an address, or a responder forgets by it what it has acknowledged,
+    /// which then only the store knows.
+    pub fn waits_for_the_store(&self) -> bool {
+        self.tells_an_address() || matches!(self, Self::Stop { .. } | Self::End { .. })
+    }
+
     /// Where an addition stands among those of all links: its group and its place there. `link` is how many links come before
     /// its own.
     fn turn(&self, link: usize) -> (usize, usize) {

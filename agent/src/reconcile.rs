@@ -106,6 +106,8 @@ pub(crate) struct Reconciler {
     responders: Responders,
     /// What was done and not told to operators yet: VMs come first.
     untold: Vec<Untold>,
+    /// Links for which there is something to do when their responder has done what it was told before.
+    held_up: BTreeSet<u32>,
     /// What each responder was given.
     given: BTreeMap<u32, ObservedResponder>,
     vms: BTreeMap<u32, VmLink>,
@@ -182,6 +184,7 @@ impl Reconciler {
             routes_stale: false,
             responders: parts.responders,
             untold: Vec::new(),
+            held_up: BTreeSet::new(),
             given: BTreeMap::new(),
             vms: BTreeMap::new(),
             dirty: BTreeSet::new(),

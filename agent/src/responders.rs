@@ -33,6 +33,8 @@ use tokio::time::Instant;
 
 /// A responder that was started must have said something by then.
 const FIRST_WORD: Duration = Duration::from_secs(5);
+/// And one that was told to begin or end a generation, by then: it does so at once, but for the kernel's grace periods.
+const ANSWER: Duration = Duration::from_secs(10);
 /// What the names of control sockets end in.
 const SOCKET: &str = "sock";
 /// The same of a responder that speaks another version, while its successor is on its way.
@@ -253,9 +255,11 @@ impl Responders {
             .map(Process::number)
     }
 
-    /// It has spoken: it is alive.
+    /// It has spoken: it is alive, and if it has done what it was told, nothing more is waited for.
     pub(crate) fn heard(&mut self, ifindex: u32) {
-        if let Some(connection) = self.connections.get_mut(&ifindex) {
+        if let Some(connection) = self.connections.get_mut(&ifindex)
+            && !connection.conversation.is_behind()
+        {
             connection.deadline = None;
         }
     }
@@ -404,7 +408,17 @@ impl Responders {
         seqpacket::send_with(connection.socket.as_fd(), &buffer[..length], descriptors)
             .map_err(ResponderError::Send)?;
         connection.conversation.told(message, now);
+        if connection.conversation.is_behind() {
+            let deadline = Instant::now() + ANSWER;
+            connection.deadline.get_or_insert(deadline);
+        }
         Ok(())
+    }
+
+    /// A link's responder has not said yet that it has done what it was told ([`Conversation::is_behind`]).
+    pub(crate) fn is_behind(&self, ifindex: u32) -> bool {
+        let connection = self.connections.get(&ifindex);
+        connection.is_some_and(|connection| connection.conversation.is_behind())
     }
 
     /// Asks a link's responder to exit and forgets it.

@@ -319,9 +319,7 @@ impl Server {
     fn report_due(&mut self, now: Instant) {
         if self.agent.is_some() && self.due.is_some_and(|due| due.0 <= now.0) {
             self.last_unasked = Some(now);
-            if !self.report(now) {
-                self.due = Some(after(now));
-            }
+            self.report(now);
         }
     }
 
@@ -346,12 +344,11 @@ impl Server {
         self.report_as(now, true);
     }
 
-    /// Says whether the agent was told.
-    fn report(&mut self, now: Instant) -> bool {
-        self.report_as(now, false)
+    fn report(&mut self, now: Instant) {
+        self.report_as(now, false);
     }
 
-    fn report_as(&mut self, now: Instant, asked: bool) -> bool {
+    fn report_as(&mut self, now: Instant, asked: bool) {
         let state = match &self.serving {
             Some(serving) => State {
                 generation: serving.number,
@@ -374,8 +371,9 @@ impl Server {
                 counters: self.counters,
             },
         };
-        self.due = None;
-        self.tell(|_, out| Some(state.encode(out)))
+        let is_told = self.tell(|_, out| Some(state.encode(out)));
+        // An agent that does not read is tried again, as often as one that does is told.
+        self.due = (!is_told).then(|| after(now));
     }
 
     /// Writes to the agent what `encode` puts into the buffer; false when that is nothing, when there is no agent, or none that

@@ -375,3 +375,25 @@ fn every_kind_of_fault_has_its_own_place_name_and_sentence() {
     }
     assert_eq!(all.map(Fault::name), Fault::NAMES);
 }
+
+#[test]
+fn a_responder_is_behind_until_it_speaks_of_what_it_was_told_last() {
+    let mut conversation = given();
+    let mut hears = |word: &ToResponder, states: &[(Generation, bool)]| {
+        conversation.told(word, NOW);
+        for (generation, is_behind) in states {
+            conversation.state(&state(*generation), NOW).unwrap();
+            assert_eq!(
+                conversation.is_behind(),
+                *is_behind,
+                "{word:?}, {generation:?}"
+            );
+        }
+    };
+    // Its first word is of before.
+    let none = Generation::NONE;
+    hears(&hello(SEVEN, false), &[(none, true), (SEVEN, false)]);
+    // So is one that was on its way.
+    hears(&ToResponder::End(SEVEN), &[(SEVEN, true), (none, false)]);
+    hears(&ToResponder::Inquire, &[(none, false)]);
+}

@@ -35,6 +35,8 @@ pub(super) enum Fault {
     Failed(String),
     /// The same, with the time at which it is tried again.
     Until(Instant, String),
+    /// The responder has not done yet what it was told before: the step comes when it has.
+    Behind,
 }
 
 impl From<RequestError> for Fault {
@@ -102,7 +104,7 @@ impl Reconciler {
         let mut saving = Some(saving);
         let mut turn = Instant::now();
         while let Some(first) = steps.first() {
-            if first.tells_an_address()
+            if first.waits_for_the_store()
                 && let Some(saving) = saving.take()
             {
                 waiting = self.saved(scope, saving).await;
@@ -212,6 +214,10 @@ impl Reconciler {
             Fault::Vanished => (Instant::now() + pause(attempt), None),
             Fault::Failed(sentence) => (Instant::now() + pause(attempt), Some(sentence)),
             Fault::Until(at, sentence) => (at, Some(sentence)),
+            Fault::Behind => {
+                self.held_up.insert(ifindex);
+                return;
+            }
         };
         vm.error = sentence.or(vm.error.take());
         self.try_again(ifindex, Retry { at, attempt });
@@ -310,6 +316,11 @@ impl Reconciler {
                     }),
                 );
                 Ok(())
+            }
+            Step::End { ifindex, .. } | Step::Hello { ifindex, .. }
+                if self.responders.is_behind(ifindex) =>
+            {
+                Err(Fault::Behind)
             }
             Step::Start { ifindex } => self.start_responder(ifindex),
             Step::Stop { ifindex } => {

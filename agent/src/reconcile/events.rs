@@ -175,6 +175,9 @@ impl Reconciler {
             }
             Word::State(state) => {
                 self.responders.heard(ifindex);
+                if !self.responders.is_behind(ifindex) && self.held_up.remove(&ifindex) {
+                    self.dirty.insert(ifindex);
+                }
                 if state.generation != Generation::NONE {
                     self.responders.end_outdated(ifindex);
                 }
