@@ -22,7 +22,6 @@ mod start;
 
 pub(crate) use decide::{facts, host_route};
 
-use crate::conversation::Fault as ResponderFault;
 use crate::hypervisor::Hypervisor;
 use crate::kernel::{Change, Kernel};
 use crate::leases::Leases;
@@ -277,8 +276,8 @@ impl Reconciler {
         }
         self.look_for_arrivals();
         self.learn_macs();
-        for ifindex in self.responders.silent() {
-            self.lose_responder(ifindex, ResponderFault::Silent);
+        for (ifindex, fault) in self.responders.silent() {
+            self.lose_responder(ifindex, fault);
         }
         if self.retry_save_at.take_if(|at| *at <= now).is_some()
             || self.save_leases_at.is_some_and(|at| at <= now)

@@ -106,7 +106,8 @@ struct Connection {
     last_words: Option<OwnedFd>,
     conversation: Conversation,
     pace: Pace,
-    /// By then it must have spoken; `None` when it has.
+    has_spoken: bool,
+    /// By then it must have spoken, of what it was told last; `None` when it has.
     deadline: Option<Instant>,
 }
 
@@ -257,10 +258,11 @@ impl Responders {
 
     /// It has spoken: it is alive, and if it has done what it was told, nothing more is waited for.
     pub(crate) fn heard(&mut self, ifindex: u32) {
-        if let Some(connection) = self.connections.get_mut(&ifindex)
-            && !connection.conversation.is_behind()
-        {
-            connection.deadline = None;
+        if let Some(connection) = self.connections.get_mut(&ifindex) {
+            connection.has_spoken = true;
+            if !connection.conversation.is_behind() {
+                connection.deadline = None;
+            }
         }
     }
 
@@ -272,15 +274,22 @@ impl Responders {
             .min()
     }
 
-    /// Links whose responder should have spoken by now and did not.
-    pub(crate) fn silent(&self) -> Vec<u32> {
+    /// Links whose responder should have spoken by now and did not: at all, or of what it was told.
+    pub(crate) fn silent(&self) -> Vec<(u32, Fault)> {
         let now = Instant::now();
         let late =
             |connection: &Connection| connection.deadline.is_some_and(|deadline| deadline <= now);
         self.connections
             .iter()
             .filter(|(_, connection)| late(connection))
-            .map(|(ifindex, _)| *ifindex)
+            .map(|(ifindex, connection)| {
+                let fault = if connection.has_spoken {
+                    Fault::Deaf
+                } else {
+                    Fault::Silent
+                };
+                (*ifindex, fault)
+            })
             .collect()
     }
 
@@ -361,6 +370,7 @@ impl Responders {
             last_words: Some(started.last_words),
             conversation: Conversation::default(),
             pace: Pace::new(),
+            has_spoken: false,
             deadline: Some(Instant::now() + FIRST_WORD),
         };
         self.keep(ifindex, connection);
@@ -502,6 +512,7 @@ impl Responders {
             last_words: None,
             conversation: found.conversation,
             pace: Pace::new(),
+            has_spoken: true,
             deadline: None,
         };
         self.keep(ifindex, connection);

@@ -179,8 +179,8 @@ impl Reconciler {
     /// The VM is gone and its responder is about to forget it: then only the store knows of its lease, for when it comes back
     /// without asking.
     pub(super) fn keep_lease_now(&mut self, link: &str) {
-        if self.unsaved_leases.contains_key(link) {
-            self.save_leases_at = Some(Instant::now());
+        if let Some(lease) = self.unsaved_leases.remove(link) {
+            self.unsaved.push(Record::PutLease(lease));
         }
     }
 
