@@ -1,7 +1,7 @@
 //! The kernel as a responder sees it, without a C library and without std.
 //!
 //! A responder is one of thousands of its kind, so what each takes for itself counts: with glibc and std it was 164 KiB and
-//! 200 system calls before it served. Here is what it needs instead: the calls themselves ([`syscall`], every one of them an
+//! 200 system calls before it served. Here is what it needs instead: the calls themselves (`syscall`, every one of them an
 //! instruction in one file), descriptors that close themselves ([`fd`]), its sockets ([`packet`], [`seqpacket`]), waiting
 //! ([`wait`]), the clock ([`clock`]), words on its standard descriptors ([`say`]) and all that it takes away from itself
 //! ([`isolate`]).
