@@ -16,8 +16,15 @@ const COUNTED: &str = "slash32_instructions::handled";
 pub(crate) fn messages(program: &Path) -> Result<BTreeMap<String, Functions>> {
     let folder = tempfile::tempdir()?;
     let profile = folder.path().join("profile");
+    // Where the stack begins depends on the environment and on the program's name, and how many instructions a copy takes on
+    // where on the stack it lies: so both are always the same.
+    let folder = program.parent().context("a program without a folder")?;
+    let name = program.file_name().context("a program without a name")?;
     let mut valgrind = Command::new("valgrind");
     valgrind
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir(folder)
         .args([
             "--tool=callgrind",
             "--compress-strings=no",
@@ -26,7 +33,7 @@ pub(crate) fn messages(program: &Path) -> Result<BTreeMap<String, Functions>> {
         .arg(format!("--toggle-collect={COUNTED}"))
         .arg(format!("--dump-after={COUNTED}"))
         .arg(format!("--callgrind-out-file={}", profile.display()))
-        .arg(program);
+        .arg(Path::new(".").join(name));
     let output = valgrind.output().context(
         "cannot start valgrind, of the Debian package of that name; `cargo xtask test` installs it",
     )?;
