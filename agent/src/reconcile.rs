@@ -428,6 +428,11 @@ impl Reconciler {
             if let Some(vm) = self.vms.get_mut(ifindex) {
                 vm.route = by_link(&self.routes, *ifindex).any(|route| is_route_of(route, vm));
             }
+            let nic = self.vms.get(ifindex).and_then(VmLink::nic);
+            // A VM that comes is named from its first event on, one that goes until its last.
+            if nic.is_some() {
+                self.published.tell_vm(*ifindex, nic);
+            }
             self.tell_state(*ifindex, now);
             let nic = self.vms.get(ifindex).and_then(VmLink::nic);
             self.published.tell_vm(*ifindex, nic);
