@@ -72,7 +72,7 @@ pub(crate) fn run<'a>(words: impl Iterator<Item = &'a str>) -> u8 {
         );
         return 1;
     }
-    // From here on nothing can be said on stderr.
+    // From here on nothing can be said on stderr, but to a pipe, as the agent gives it: there a panic is heard.
     u8::from(serve::serve(listener).is_err())
 }
 

@@ -1,4 +1,5 @@
-//! Words on the standard output and the standard error, while the syscall filter is not there yet.
+//! Words on the standard output and the standard error: any, while the syscall filter is not there yet; afterwards a panic's, where
+//! the standard error is a pipe.
 
 use crate::Result;
 use crate::fd::BorrowedFd;
